@@ -1,0 +1,36 @@
+#!/bin/sh
+# Set-up, then every test in one run of node's test runner.
+#   sh scripts/test.sh [unit|native|lab|full]     nothing = all but the long ones
+# unit    pure logic and parsers, and the linters
+# native  the addon against the host's kernel, and its C++ tests under sanitizers
+# lab     NATs, WireGuard and agents: on the host's kernel where it can, else in a micro-VM
+# full    everything, with the lab's long variants (CORAX_LAB_FULL=1)
+set -eu
+cd "$(dirname "$0")/.."
+
+lane=${1:-all}
+case $lane in
+  unit) lanes='test/unit test/repo' ;;
+  native) lanes='test/native' ;;
+  lab) lanes='test/lab' ;;
+  full)
+    lanes='test/unit test/repo test/native test/lab'
+    export CORAX_LAB_FULL=1
+    ;;
+  all) lanes='test/unit test/repo test/native test/lab' ;;
+  *)
+    echo "test: no lane is called $lane; there are unit, native, lab and full" >&2
+    exit 2
+    ;;
+esac
+
+sh scripts/setup.sh --yes
+# shellcheck disable=SC2086 # a list of words; paths of the repository have no spaces
+files=$(find $lanes -name '*.test.ts' ! -name '*.kernel.test.ts' | LC_ALL=C sort)
+[ -n "$files" ] || {
+  echo "test: there are no tests in $lanes" >&2
+  exit 1
+}
+# *.kernel.test.ts are the lab's: they need WireGuard.
+# shellcheck disable=SC2086
+exec node -C corax-source --import tsx --test --test-reporter="${CORAX_TEST_REPORTER:-spec}" $files
