@@ -1,0 +1,167 @@
+// One method an operation: read the arguments, queue the job, say what it resolves to.
+#include "binding/arguments.h"
+#include "binding/engine_object.h"
+#include "binding/network_values.h"
+#include "binding/probe_values.h"
+#include "binding/values.h"
+#include "binding/wireguard_values.h"
+#include "core/jobs.h"
+#include "core/nft.h"
+#include "core/rtnl/jobs.h"
+#include "core/wireguard/jobs.h"
+
+namespace corax {
+namespace {
+
+Napi::Value nothing(Napi::Env env, Job&) { return env.Undefined(); }
+
+template <typename T>
+T& as(Job& job) {
+  return static_cast<T&>(job);
+}
+
+}  // namespace
+
+Napi::Value EngineObject::network(const Info& info) {
+  return submit(info.Env(), std::make_unique<NetworkJob>(readNetworkOps(info[0])),
+                [](Napi::Env env, Job& job) { return values::errors(env, as<NetworkJob>(job).results); });
+}
+
+Napi::Value EngineObject::links(const Info& info) {
+  return submit(info.Env(), std::make_unique<LinksJob>(),
+                [](Napi::Env env, Job& job) { return toArray(env, as<LinksJob>(job).links); });
+}
+
+Napi::Value EngineObject::addresses(const Info& info) {
+  return submit(info.Env(), std::make_unique<AddressesJob>(),
+                [](Napi::Env env, Job& job) { return toArray(env, as<AddressesJob>(job).addresses); });
+}
+
+Napi::Value EngineObject::routes(const Info& info) {
+  return submit(info.Env(), std::make_unique<RoutesJob>(args::integer(info[0], "table", 1, UINT32_MAX)),
+                [](Napi::Env env, Job& job) { return toArray(env, as<RoutesJob>(job).routes); });
+}
+
+Napi::Value EngineObject::rules(const Info& info) {
+  return submit(info.Env(), std::make_unique<RulesJob>(),
+                [](Napi::Env env, Job& job) { return toArray(env, as<RulesJob>(job).rules); });
+}
+
+Napi::Value EngineObject::routeTo(const Info& info) {
+  const Ip address = args::ip(info[0], "address");
+  const auto fwmark = args::optional(
+      info[1], [](const Napi::Value& it) { return args::integer(it, "fwmark", 0, UINT32_MAX); });
+  return submit(info.Env(), std::make_unique<RouteToJob>(address, fwmark),
+                [](Napi::Env env, Job& job) { return toValue(env, *as<RouteToJob>(job).route); });
+}
+
+Napi::Value EngineObject::watchNetwork(const Info& info) {
+  return submit(info.Env(), std::make_unique<WatchNetworkJob>(), nothing);
+}
+
+Napi::Value EngineObject::wgConfigure(const Info& info) {
+  auto job = std::make_unique<WgConfigureJob>(args::device(info[0], "device"));
+  readWgSettings(info[1], job->settings);
+  return submit(info.Env(), std::move(job), nothing);
+}
+
+Napi::Value EngineObject::wgApply(const Info& info) {
+  std::string device = args::device(info[0], "device");
+  return submit(info.Env(), std::make_unique<WgApplyJob>(std::move(device), readPeerColumns(info[1])),
+                [](Napi::Env env, Job& job) -> Napi::Value {
+                  const Napi::Object result = Napi::Object::New(env);
+                  result.Set("messages", Napi::Number::New(env, as<WgApplyJob>(job).messages));
+                  return result;
+                });
+}
+
+Napi::Value EngineObject::wgSnapshot(const Info& info) {
+  return submit(info.Env(), std::make_unique<WgSnapshotJob>(args::device(info[0], "device")),
+                [](Napi::Env env, Job& job) { return toValue(env, std::move(as<WgSnapshotJob>(job).snapshot)); });
+}
+
+Napi::Value EngineObject::wgDelta(const Info& info) {
+  return submit(info.Env(), std::make_unique<WgDeltaJob>(args::device(info[0], "device")),
+                [](Napi::Env env, Job& job) { return toValue(env, std::move(as<WgDeltaJob>(job).delta)); });
+}
+
+Napi::Value EngineObject::wgDestroy(const Info& info) {
+  return submit(info.Env(), std::make_unique<WgDestroyJob>(args::device(info[0], "device")), nothing);
+}
+
+Napi::Value EngineObject::nft(const Info& info) {
+  return submit(info.Env(), std::make_unique<NftJob>(args::text(info[0], "json", Nft::maxInput)),
+                [](Napi::Env env, Job& job) -> Napi::Value { return Napi::String::New(env, as<NftJob>(job).output); });
+}
+
+Napi::Value EngineObject::rawOpen(const Info& info) {
+  RawOptions options = readRawOptions(info[0]);
+  return submit(info.Env(), std::make_unique<RawOpenJob>(std::move(options.ports), options.fwmark), nothing);
+}
+
+Napi::Value EngineObject::rawSend(const Info& info) {
+  return submit(info.Env(), std::make_unique<RawSendJob>(readRawPackets(info[0])),
+                [](Napi::Env env, Job& job) { return values::errors(env, as<RawSendJob>(job).results); });
+}
+
+Napi::Value EngineObject::stunTap(const Info& info) {
+  return submit(info.Env(), std::make_unique<StunTapJob>(args::boolean(info[0], "on")), nothing);
+}
+
+Napi::Value EngineObject::probeSet(const Info& info) {
+  return submit(info.Env(), std::make_unique<ProbeSetJob>(readProbeTargets(info[0])), nothing);
+}
+
+Napi::Value EngineObject::probeRemove(const Info& info) {
+  return submit(info.Env(), std::make_unique<ProbeRemoveJob>(readProbeIds(info[0])), nothing);
+}
+
+Napi::Value EngineObject::probeSnapshot(const Info& info) {
+  return submit(info.Env(), std::make_unique<ProbeSnapshotJob>(),
+                [](Napi::Env env, Job& job) { return toValue(env, std::move(as<ProbeSnapshotJob>(job).columns)); });
+}
+
+Napi::Value EngineObject::stats(const Info& info) {
+  const Counters& counters = engine_->counters();
+  const Napi::Object result = Napi::Object::New(info.Env());
+  const auto set = [&](const char* name, uint64_t value) {
+    result.Set(name, Napi::Number::New(info.Env(), static_cast<double>(value)));
+  };
+  set("wireguardMessages", counters.wireguard.messages);
+  set("routeMessages", counters.route.messages);
+  set("netlinkBytes", counters.wireguard.bytes + counters.route.bytes);
+  set("dumpsInterrupted", counters.wireguard.dumpsInterrupted + counters.route.dumpsInterrupted);
+  set("queueLength", engine_->queueLength());
+  set("probesSent", counters.probesSent);
+  set("nftTransactions", counters.nftTransactions);
+  return result;
+}
+
+Napi::Function EngineObject::define(Napi::Env env) {
+  return DefineClass(env, "Engine",
+                     {
+                         InstanceMethod<&EngineObject::network>("network"),
+                         InstanceMethod<&EngineObject::links>("links"),
+                         InstanceMethod<&EngineObject::addresses>("addresses"),
+                         InstanceMethod<&EngineObject::routes>("routes"),
+                         InstanceMethod<&EngineObject::rules>("rules"),
+                         InstanceMethod<&EngineObject::routeTo>("routeTo"),
+                         InstanceMethod<&EngineObject::watchNetwork>("watchNetwork"),
+                         InstanceMethod<&EngineObject::wgConfigure>("wgConfigure"),
+                         InstanceMethod<&EngineObject::wgApply>("wgApply"),
+                         InstanceMethod<&EngineObject::wgSnapshot>("wgSnapshot"),
+                         InstanceMethod<&EngineObject::wgDelta>("wgDelta"),
+                         InstanceMethod<&EngineObject::wgDestroy>("wgDestroy"),
+                         InstanceMethod<&EngineObject::nft>("nft"),
+                         InstanceMethod<&EngineObject::rawOpen>("rawOpen"),
+                         InstanceMethod<&EngineObject::rawSend>("rawSend"),
+                         InstanceMethod<&EngineObject::stunTap>("stunTap"),
+                         InstanceMethod<&EngineObject::probeSet>("probeSet"),
+                         InstanceMethod<&EngineObject::probeRemove>("probeRemove"),
+                         InstanceMethod<&EngineObject::probeSnapshot>("probeSnapshot"),
+                         InstanceMethod<&EngineObject::stats>("stats"),
+                         InstanceMethod<&EngineObject::close>("close"),
+                     });
+}
+
+}  // namespace corax

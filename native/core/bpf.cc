@@ -1,0 +1,154 @@
+#include "core/bpf.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <stdexcept>
+
+#include "core/failure.h"
+#include "core/probe_packet.h"
+#include "core/udp_packet.h"
+
+namespace corax {
+namespace {
+
+constexpr uint16_t loadByte = BPF_LD | BPF_B | BPF_ABS;
+constexpr uint16_t loadHalf = BPF_LD | BPF_H | BPF_ABS;
+// Relative to the end of the IP header, once X holds its length.
+constexpr uint16_t loadByteX = BPF_LD | BPF_B | BPF_IND;
+constexpr uint16_t loadHalfX = BPF_LD | BPF_H | BPF_IND;
+constexpr uint16_t loadWordX = BPF_LD | BPF_W | BPF_IND;
+constexpr uint16_t equal = BPF_JMP | BPF_JEQ | BPF_K;
+constexpr uint16_t greater = BPF_JMP | BPF_JGT | BPF_K;
+constexpr uint16_t atLeast = BPF_JMP | BPF_JGE | BPF_K;
+constexpr uint16_t anyBit = BPF_JMP | BPF_JSET | BPF_K;
+
+constexpr uint32_t fragmentBits = 0x3fff;  // RFC 791: more fragments, and the offset
+
+// Jumps are relative and only forward, so they are written with labels and resolved at the end. A load beyond
+// the packet's end drops it (the kernel's rule for classic BPF).
+class Assembler {
+ public:
+  enum Label : uint8_t { next, drop, accept, second, labels };
+
+  void load(uint16_t code, uint32_t offset) { code_.push_back({code, 0, 0, offset}); }
+  // X = length of the IP header, which has options now and then.
+  void skipIpHeader() { code_.push_back({BPF_LDX | BPF_B | BPF_MSH, 0, 0, 0}); }
+  void jump(uint16_t code, uint32_t operand, Label yes, Label no) { code_.push_back({code, yes, no, operand}); }
+  void bind(Label label) { at_[label] = code_.size(); }
+
+  void common(uint8_t protocol) {
+    load(loadByte, 9);
+    jump(equal, protocol, next, drop);
+    load(loadHalf, 6);
+    jump(anyBit, fragmentBits, drop, next);
+    skipIpHeader();
+  }
+
+  // UDP with room for a STUN header, and not too long.
+  void stunLength() {
+    load(loadHalfX, 4);
+    jump(atLeast, udpHeaderSize + stunHeaderSize, next, drop);
+    jump(greater, udpHeaderSize + maxUdpPayload, drop, next);
+  }
+
+  BpfProgram finish() {
+    bind(accept);
+    code_.push_back({BPF_RET | BPF_K, 0, 0, UINT32_MAX});
+    bind(drop);
+    code_.push_back({BPF_RET | BPF_K, 0, 0, 0});
+    for (size_t i = 0; i < code_.size(); ++i) {
+      if (BPF_CLASS(code_[i].code) != BPF_JMP) continue;
+      code_[i].jt = distance(i, code_[i].jt);
+      code_[i].jf = distance(i, code_[i].jf);
+    }
+    return std::move(code_);
+  }
+
+ private:
+  uint8_t distance(size_t from, uint8_t label) const {
+    return label == next ? 0 : static_cast<uint8_t>(at_[label] - from - 1);
+  }
+
+  BpfProgram code_;
+  size_t at_[labels] = {};
+};
+
+void attach(int fd, const BpfProgram& program) {
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), const_cast<sock_filter*>(program.data())};
+  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+    throw Failure::system(FailureCode::socket, "attach a packet filter", errno);
+}
+
+}  // namespace
+
+BpfProgram dropAllFilter() { return {{BPF_RET | BPF_K, 0, 0, 0}}; }
+
+BpfProgram stunFilter(const std::vector<uint16_t>& ports) {
+  using A = Assembler;
+  A a;
+  a.common(IPPROTO_UDP);
+  a.stunLength();
+  a.load(loadHalfX, 2);
+  for (size_t i = 0; i < ports.size(); ++i)
+    a.jump(equal, ports[i], A::second, i + 1 < ports.size() ? A::next : A::drop);
+  a.bind(A::second);
+  a.load(loadByteX, udpHeaderSize);
+  a.jump(anyBit, 0xc0, A::drop, A::next);
+  a.load(loadWordX, udpHeaderSize + 4);
+  a.jump(equal, stunMagicCookie, A::accept, A::drop);
+  return a.finish();
+}
+
+BpfProgram stunResponseFilter() {
+  using A = Assembler;
+  A a;
+  // Most packets are not UDP of that form: they leave the program early.
+  a.common(IPPROTO_UDP);
+  a.stunLength();
+  a.load(loadHalfX, udpHeaderSize);
+  a.jump(equal, stunBindingSuccess, A::second, A::next);
+  a.jump(equal, stunBindingError, A::second, A::drop);
+  a.bind(A::second);
+  a.load(loadWordX, udpHeaderSize + 4);
+  a.jump(equal, stunMagicCookie, A::accept, A::drop);
+  return a.finish();
+}
+
+BpfProgram probeFilter(uint64_t token) {
+  using A = Assembler;
+  const uint32_t high = static_cast<uint32_t>(token >> 32);
+  const uint32_t low = static_cast<uint32_t>(token);
+  A a;
+  a.common(IPPROTO_ICMP);
+  a.load(loadWordX, icmpHeaderSize);
+  a.jump(equal, probeMagic, A::next, A::drop);
+  a.load(loadByteX, 1);
+  a.jump(equal, 0, A::next, A::drop);
+  a.load(loadByteX, 0);
+  a.jump(equal, 8, A::second, A::next);
+  // Echo reply: ours only.
+  a.jump(equal, 0, A::next, A::drop);
+  a.load(loadWordX, icmpHeaderSize + 8);
+  a.jump(equal, high, A::next, A::drop);
+  a.load(loadWordX, icmpHeaderSize + 12);
+  a.jump(equal, low, A::accept, A::drop);
+  // Echo request: others' only.
+  a.bind(A::second);
+  a.load(loadWordX, icmpHeaderSize + 8);
+  a.jump(equal, high, A::next, A::accept);
+  a.load(loadWordX, icmpHeaderSize + 12);
+  a.jump(equal, low, A::drop, A::accept);
+  return a.finish();
+}
+
+void attachFilter(int fd, const BpfProgram& program) {
+  attach(fd, dropAllFilter());
+  char byte;
+  while (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == EINTR) continue;
+  if (errno != EAGAIN) throw Failure::system(FailureCode::socket, "empty a socket", errno);
+  attach(fd, program);
+}
+
+}  // namespace corax

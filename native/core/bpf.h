@@ -1,0 +1,30 @@
+// Classic BPF programs for our raw IPv4 and packet sockets. They see a packet from its IP header on.
+#pragma once
+
+#include <linux/filter.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace corax {
+
+using BpfProgram = std::vector<sock_filter>;
+
+// Drops everything.
+BpfProgram dropAllFilter();
+
+// Passes unfragmented UDP to one of `ports` (host byte order, at most 64) of at most 1,472 bytes whose payload
+// starts as a STUN message does (RFC 8489 section 5: two zero bits, the magic cookie at offset 4).
+BpfProgram stunFilter(const std::vector<uint16_t>& ports);
+
+// Passes the same to any port, if it is a Binding success or error response.
+BpfProgram stunResponseFilter();
+
+// Passes unfragmented ICMP echoes of ours (probe_packet.h): replies that carry `token`, requests that do not.
+BpfProgram probeFilter(uint64_t token);
+
+// Gives the socket the filter: first one that drops all, then what was queued since socket() is thrown away.
+// A packet just on its way in may still slip by: readers check again. Throws Failure (socket).
+void attachFilter(int fd, const BpfProgram& program);
+
+}  // namespace corax

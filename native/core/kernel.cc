@@ -1,0 +1,104 @@
+#include "core/kernel.h"
+
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+
+#include <cerrno>
+
+#include "core/icmp_prober.h"
+#include "core/netlink/attribute_reader.h"
+#include "core/nft.h"
+#include "core/raw_udp.h"
+#include "core/rtnl/watch.h"
+#include "core/stun_tap.h"
+#include "core/wireguard/encode.h"
+#include "core/wireguard/history.h"
+
+namespace corax {
+namespace {
+
+NetlinkSocket::Open orKernel(NetlinkSocket::Open open, int protocol, std::vector<unsigned> groups = {}) {
+  if (open) return open;
+  return [protocol, groups = std::move(groups)] { return openNetlink(protocol, groups); };
+}
+
+NetlinkSocket::Options secret(NetlinkSocket::Options options) {
+  options.secret = true;
+  return options;
+}
+
+}  // namespace
+
+Kernel::Kernel(Reactor& reactor, Counters& counters, EventSink sink, Sockets sockets)
+    : reactor_(reactor),
+      counters_(counters),
+      sink_(std::move(sink)),
+      watchOpen_(orKernel(sockets.watch, NETLINK_ROUTE, NetworkWatch::groups())),
+      route_(orKernel(sockets.route, NETLINK_ROUTE), counters.route, sockets.options),
+      generic_(orKernel(sockets.generic, NETLINK_GENERIC), counters.wireguard, secret(sockets.options)),
+      history_(std::make_unique<WgHistory>()) {}
+
+Kernel::~Kernel() {
+  if (watch_) reactor_.remove(*watch_);
+  if (raw_) reactor_.remove(*raw_);
+  if (stunTap_) reactor_.remove(*stunTap_);
+  if (prober_) reactor_.remove(*prober_);
+}
+
+uint16_t Kernel::wireguardFamily() {
+  if (wireguardFamily_ != 0) return wireguardFamily_;
+  MessageBatch batch;
+  encodeFamilyGet(batch);
+  const Ack ack = generic_.exchange(batch, [&](const NetlinkMessage& message) {
+    if (message.type != GENL_ID_CTRL) return;
+    eachAttribute(after(message.payload, sizeof(genlmsghdr)), [&](const Attribute& attribute) {
+      if (attribute.type == CTRL_ATTR_FAMILY_ID) wireguardFamily_ = attribute.integer<uint16_t>();
+    });
+  })[0];
+  if (ack.error != 0) {
+    throw Failure::system(FailureCode::netlink, "generic netlink family wireguard", ack.error, ack.extAck);
+  }
+  if (wireguardFamily_ == 0) malformed("no family id");
+  return wireguardFamily_;
+}
+
+void Kernel::watchNetwork() {
+  if (watch_) return;
+  auto watch = std::make_unique<NetworkWatch>(watchOpen_(), sink_);
+  reactor_.add(*watch);
+  watch_ = std::move(watch);
+}
+
+Nft& Kernel::nft() {
+  if (!nft_) nft_ = std::make_unique<Nft>();
+  return *nft_;
+}
+
+void Kernel::openRaw(std::unique_ptr<RawUdp> raw) {
+  reactor_.add(*raw);
+  if (raw_) reactor_.remove(*raw_);
+  raw_ = std::move(raw);
+}
+
+void Kernel::tapStun(bool on) {
+  if (on == (stunTap_ != nullptr)) return;
+  if (on) {
+    auto tap = std::make_unique<StunTap>(sink_);
+    reactor_.add(*tap);
+    stunTap_ = std::move(tap);
+  } else {
+    reactor_.remove(*stunTap_);
+    stunTap_.reset();
+  }
+}
+
+IcmpProber& Kernel::prober() {
+  if (!prober_) {
+    auto prober = std::make_unique<IcmpProber>(sink_);
+    reactor_.add(*prober);
+    prober_ = std::move(prober);
+  }
+  return *prober_;
+}
+
+}  // namespace corax

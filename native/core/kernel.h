@@ -1,0 +1,82 @@
+// What jobs work with on the native thread: sockets opened when first needed, and what is kept between jobs.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "core/event.h"
+#include "core/netlink/socket.h"
+#include "core/reactor.h"
+
+namespace corax {
+
+class IcmpProber;
+class NetworkWatch;
+class Nft;
+class RawUdp;
+class StunTap;
+class WgHistory;
+
+struct Counters {
+  NetlinkCounters route;
+  NetlinkCounters wireguard;
+  std::atomic<uint64_t> probesSent{0};
+  std::atomic<uint64_t> nftTransactions{0};
+};
+
+class Kernel {
+ public:
+  // How to reach the kernel; what is empty is the real one.
+  struct Sockets {
+    NetlinkSocket::Open route;
+    NetlinkSocket::Open generic;
+    NetlinkSocket::Open watch;
+    NetlinkSocket::Options options;
+  };
+
+  Kernel(Reactor& reactor, Counters& counters, EventSink sink, Sockets sockets);
+  ~Kernel();
+
+  NetlinkSocket& route() { return route_; }
+  NetlinkSocket& generic() { return generic_; }
+  // Generic netlink's number for WireGuard, asked for once. Throws Failure ENOENT where there is no WireGuard.
+  uint16_t wireguardFamily();
+  // The number that was given is gone (module unloaded): ask again next time.
+  void forgetWireguardFamily() { wireguardFamily_ = 0; }
+  // The last snapshot of each device that was asked for changes.
+  WgHistory& history() { return *history_; }
+
+  // Starts to report NetworkEvent; again is no error.
+  void watchNetwork();
+
+  Nft& nft();
+  void openRaw(std::unique_ptr<RawUdp> raw);
+  RawUdp* raw() { return raw_.get(); }
+  // Open already, or closed already, is no error.
+  void tapStun(bool on);
+  IcmpProber& prober();
+  bool hasProber() const { return prober_ != nullptr; }
+
+  const EventSink& sink() const { return sink_; }
+  Counters& counters() { return counters_; }
+
+ private:
+  Reactor& reactor_;
+  Counters& counters_;
+  EventSink sink_;
+  NetlinkSocket::Open watchOpen_;
+  NetlinkSocket route_;
+  NetlinkSocket generic_;
+  uint16_t wireguardFamily_ = 0;
+  std::unique_ptr<WgHistory> history_;
+  std::unique_ptr<NetworkWatch> watch_;
+  std::unique_ptr<Nft> nft_;
+  std::unique_ptr<RawUdp> raw_;
+  std::unique_ptr<StunTap> stunTap_;
+  std::unique_ptr<IcmpProber> prober_;
+};
+
+}  // namespace corax

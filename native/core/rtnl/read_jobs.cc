@@ -1,0 +1,94 @@
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "core/kernel.h"
+#include "core/rtnl/decode.h"
+#include "core/rtnl/encode.h"
+#include "core/rtnl/jobs.h"
+
+namespace corax {
+namespace {
+
+template <typename T>
+void keep(std::optional<T>&& decoded, std::vector<T>& into) {
+  if (decoded) into.push_back(std::move(*decoded));
+}
+
+Job::Step progress(bool done) { return done ? Job::Step::done : Job::Step::more; }
+
+}  // namespace
+
+Job::Step LinksJob::step(Kernel& kernel) {
+  return progress(dump_.advance(
+      kernel.route(), "RTM_GETLINK", encodeLinkDump, [&] { links.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (message.type == RTM_NEWLINK) keep(decodeLink(message), links);
+      }));
+}
+
+Job::Step AddressesJob::step(Kernel& kernel) {
+  return progress(dump_.advance(
+      kernel.route(), "RTM_GETADDR", encodeAddressDump, [&] { addresses.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (message.type == RTM_NEWADDR) keep(decodeAddress(message), addresses);
+      }));
+}
+
+Job::Step RulesJob::step(Kernel& kernel) {
+  return progress(dump_.advance(
+      kernel.route(), "RTM_GETRULE", encodeRuleDump, [&] { rules.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (message.type == RTM_NEWRULE) keep(decodeRule(message), rules);
+      }));
+}
+
+bool RoutesJob::readFamily(NetlinkSocket& socket, uint8_t family, std::vector<Route>& into) {
+  try {
+    return dump_.advance(
+        socket, "RTM_GETROUTE table " + std::to_string(table_),
+        [&](MessageBatch& batch) { encodeRouteDump(batch, family, table_); }, [&] { into.clear(); },
+        [&](const NetlinkMessage& message) {
+          if (message.type != RTM_NEWROUTE) return;
+          // Kernels without strict checking dump all tables.
+          std::optional<Route> route = decodeRoute(message);
+          if (route && route->table == table_) into.push_back(std::move(*route));
+        });
+  } catch (const Failure& failure) {
+    // Nobody made this table yet (ENOENT), or the kernel has no IPv6 (EOPNOTSUPP): no routes.
+    if (failure.number() != ENOENT && failure.number() != EOPNOTSUPP) throw;
+    into.clear();
+    return true;
+  }
+}
+
+Job::Step RoutesJob::step(Kernel& kernel) {
+  if (!ipv4Done_) {
+    ipv4Done_ = readFamily(kernel.route(), AF_INET, routes);
+    if (ipv4Done_) dump_ = Dump();
+    return Step::more;
+  }
+  if (!readFamily(kernel.route(), AF_INET6, ipv6_)) return Step::more;
+  routes.insert(routes.end(), ipv6_.begin(), ipv6_.end());
+  return Step::done;
+}
+
+Job::Step RouteToJob::step(Kernel& kernel) {
+  MessageBatch batch;
+  encodeRouteGet(batch, destination_, fwmark_);
+  const Ack ack = kernel.route().exchange(batch, [&](const NetlinkMessage& message) {
+    if (message.type == RTM_NEWROUTE) route = decodeRoute(message);
+  })[0];
+  const std::string subject = "RTM_GETROUTE " + destination_.text();
+  if (ack.error != 0) throw Failure::system(FailureCode::netlink, subject, ack.error, ack.extAck);
+  if (!route) throw Failure::system(FailureCode::netlink, subject, EBADMSG);
+  return Step::done;
+}
+
+Job::Step WatchNetworkJob::step(Kernel& kernel) {
+  kernel.watchNetwork();
+  return Step::done;
+}
+
+}  // namespace corax

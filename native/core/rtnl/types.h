@@ -1,0 +1,99 @@
+// Links, addresses, routes and rules, and what can be done to them (src/native.ts says what each means).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/ip.h"
+
+namespace corax {
+
+// RTPROT of every route and rule of ours (ROUTE_PROTOCOL in src/native.ts).
+constexpr uint8_t routeProtocol = 0xcc;
+
+struct Link {
+  uint32_t index = 0;
+  std::string name;
+  // IFLA_INFO_KIND, "" for a physical device.
+  std::string kind;
+  uint32_t mtu = 0;
+  bool up = false;
+  bool running = false;
+};
+
+struct Address {
+  uint32_t ifindex = 0;
+  IpPrefix prefix;
+  uint8_t scope = 0;
+};
+
+struct Route {
+  uint32_t table = 0;
+  IpPrefix destination;
+  uint8_t type = 0;
+  uint32_t metric = 0;
+  std::optional<uint32_t> oif;
+  std::optional<Ip> gateway;
+  std::optional<Ip> source;
+  uint8_t protocol = 0;
+};
+
+struct Rule {
+  uint32_t priority = 0;
+  uint8_t family = 4;
+  uint32_t table = 0;
+  std::optional<IpPrefix> source;
+  uint8_t tos = 0;
+  uint32_t fwmark = 0;
+  uint32_t fwmask = 0;
+  // IPPROTO_*; 0 = any.
+  uint8_t ipProtocol = 0;
+  uint8_t protocol = 0;
+};
+
+struct LinkCreate {
+  std::string name;
+  std::string kind;
+};
+
+struct LinkDelete {
+  std::string name;
+};
+
+struct LinkSet {
+  std::string name;
+  std::optional<uint32_t> mtu;
+  std::optional<bool> up;
+  std::optional<uint8_t> rpFilter;
+  std::optional<bool> forwarding;
+};
+
+struct AddressChange {
+  bool remove = false;
+  std::string device;
+  IpPrefix prefix;
+};
+
+struct RouteChange {
+  bool remove = false;
+  uint32_t table = 0;
+  IpPrefix destination;
+  std::optional<uint32_t> metric;
+  // "" where none is given.
+  std::string device;
+  std::optional<Ip> source;
+  // Absent on a removal: any type.
+  std::optional<bool> unreachable;
+};
+
+struct RuleChange {
+  bool remove = false;
+  Rule rule;
+};
+
+using NetworkOp = std::variant<LinkCreate, LinkDelete, LinkSet, AddressChange, RouteChange, RuleChange>;
+
+}  // namespace corax

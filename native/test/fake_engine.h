@@ -1,0 +1,44 @@
+// Jobs without a thread: a Kernel over fakes, driven step by step.
+#pragma once
+
+#include "core/job.h"
+#include "core/kernel.h"
+#include "test/fake_netlink.h"
+
+namespace corax::test {
+
+class JobRunner {
+ public:
+  JobRunner(Answer route, Answer generic)
+      : route_(std::move(route)), generic_(std::move(generic)), kernel_(reactor_, counters_, [](Event&&) {}, sockets()) {}
+
+  // Steps until done; how many it took. Throws what the job throws.
+  size_t run(Job& job) {
+    size_t steps = 1;
+    while (job.step(kernel_) == Job::Step::more) steps++;
+    return steps;
+  }
+
+  FakeKernel& route() { return route_; }
+  FakeKernel& generic() { return generic_; }
+  Counters& counters() { return counters_; }
+
+ private:
+  Kernel::Sockets sockets() {
+    Kernel::Sockets sockets;
+    sockets.route = route_.open();
+    sockets.generic = generic_.open();
+    sockets.options.timeout = std::chrono::milliseconds(30);
+    return sockets;
+  }
+
+  FakeKernel route_;
+  FakeKernel generic_;
+  Counters counters_;
+  Reactor reactor_{{[] { return false; }, [] {}, [] {}}};
+  Kernel kernel_;
+};
+
+inline std::vector<Datagram> silent(const std::vector<Request>&) { return {}; }
+
+}  // namespace corax::test

@@ -1,0 +1,173 @@
+// The decoders on bytes that nobody meant: captured answers with bits flipped, cut and spliced, and noise. Under
+// the sanitizers nothing may be read that is not there; the only exception allowed is Failure EBADMSG.
+#include <linux/genetlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/wireguard.h>
+#include <netinet/in.h>
+
+#include <random>
+
+#include "core/rtnl/decode.h"
+#include "core/rtnl/watch.h"
+#include "core/wireguard/decode.h"
+#include "core/wireguard/history.h"
+#include "test/check.h"
+#include "test/fake_netlink.h"
+
+namespace corax::test {
+namespace {
+
+constexpr int iterations = 120'000;
+
+// A whole device with peers of all kinds in a few hundred bytes; the captured ones are larger.
+Datagram wireguardSeed() {
+  const Datagram allowedIps =
+      attribute(WGPEER_A_ALLOWEDIPS, attribute(0, attribute(WGALLOWEDIP_A_FAMILY, bytesOf(uint16_t{AF_INET})) +
+                                                      attribute(WGALLOWEDIP_A_IPADDR, {10, 1, 0, 0}) +
+                                                      attribute(WGALLOWEDIP_A_CIDR_MASK, {16})) +
+                                             attribute(0, attribute(WGALLOWEDIP_A_FAMILY, bytesOf(uint16_t{AF_INET6})) +
+                                                              attribute(WGALLOWEDIP_A_IPADDR, Datagram(16, 1)) +
+                                                              attribute(WGALLOWEDIP_A_CIDR_MASK, {64})));
+  const auto peer = [&](uint8_t key, const Datagram& endpoint) {
+    return attribute(0, attribute(WGPEER_A_PUBLIC_KEY, Datagram(keySize, key)) + attribute(WGPEER_A_ENDPOINT, endpoint) +
+                            attribute(WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, {5, 0}) +
+                            attribute(WGPEER_A_LAST_HANDSHAKE_TIME, Datagram(16, 1)) +
+                            attribute(WGPEER_A_RX_BYTES, Datagram(8, 2)) + attribute(WGPEER_A_TX_BYTES, Datagram(8, 3)) + allowedIps);
+  };
+  Datagram v4(sizeof(sockaddr_in), 1), v6(sizeof(sockaddr_in6), 1);
+  v4[0] = AF_INET;
+  v6[0] = AF_INET6;
+  v4[1] = v6[1] = 0;
+  return bytesOf(genlmsghdr{WG_CMD_GET_DEVICE, 1, 0}) + attribute(WGDEVICE_A_LISTEN_PORT, {1, 2}) +
+         attribute(WGDEVICE_A_PUBLIC_KEY, Datagram(keySize, 9)) + attribute(WGDEVICE_A_PEERS, peer(1, v4) + peer(2, v6));
+}
+
+// Payloads of captured messages.
+std::vector<Datagram> seeds() {
+  std::vector<Datagram> payloads(12, wireguardSeed());
+  for (const char* name : {"links.bin", "addresses.bin", "routes4.bin", "routes6.bin", "rules.bin", "wg-dump.bin", "error-whole.bin"}) {
+    for (const Datagram& datagram : fixture(name)) {
+      for (Request& it : requestsIn(datagram)) {
+        // Small ones mutate to more different things a second.
+        if (it.payload.size() > 1200) it.payload.resize(1200);
+        payloads.push_back(std::move(it.payload));
+      }
+    }
+  }
+  return payloads;
+}
+
+Datagram mutated(const std::vector<Datagram>& seeds, std::mt19937& random) {
+  Datagram bytes = seeds[random() % seeds.size()];
+  if (random() % 8 == 0) {
+    bytes.assign(random() % 300, 0);
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+  }
+  for (size_t count = random() % 6; count > 0 && !bytes.empty(); count--) {
+    const size_t at = random() % bytes.size();
+    switch (random() % 5) {
+      case 0: bytes[at] ^= static_cast<uint8_t>(1u << random() % 8); break;
+      case 1: bytes[at] = static_cast<uint8_t>(random()); break;
+      case 2: bytes.resize(at); break;
+      // A length field's usual lies.
+      case 3: bytes[at & ~size_t{3}] = static_cast<uint8_t>(random() % 9); break;
+      case 4: {
+        const Datagram& other = seeds[random() % seeds.size()];
+        const size_t from = other.empty() ? 0 : random() % other.size();
+        bytes.resize(at);
+        bytes.insert(bytes.end(), other.begin() + static_cast<std::ptrdiff_t>(from), other.end());
+      }
+    }
+  }
+  return bytes;
+}
+
+// Exactly as large as its bytes, so that reading past them is caught.
+template <typename Decode>
+void survives(const Datagram& bytes, Decode&& decode) {
+  const std::unique_ptr<uint8_t[]> exact(new uint8_t[bytes.size() + 1]);
+  if (!bytes.empty()) std::memcpy(exact.get() + 1, bytes.data(), bytes.size());
+  try {
+    decode(NetlinkMessage{RTM_NEWROUTE, 0, {exact.get() + 1, bytes.size()}});
+  } catch (const Failure& failure) {
+    CHECK_EQ(failure.number(), EBADMSG);
+  }
+}
+
+}  // namespace
+
+TEST("fuzz: no bytes make the decoders read beyond them, or yield what cannot be") {
+  const std::vector<Datagram> corpus = seeds();
+  std::mt19937 random(20'240'607);
+  WgDecoder decoder;
+  size_t routes = 0, peers = 0;
+  for (int round = 0; round < iterations; round++) {
+    const Datagram bytes = mutated(corpus, random);
+    survives(bytes, [&](const NetlinkMessage& it) { (void)decodeLink(it); });
+    survives(bytes, [&](const NetlinkMessage& it) { (void)decodeAddress(it); });
+    survives(bytes, [&](const NetlinkMessage& it) {
+      if (const auto route = decodeRoute(it)) {
+        routes++;
+        CHECK(route->destination.length <= route->destination.ip.maxPrefix());
+      }
+    });
+    survives(bytes, [&](const NetlinkMessage& it) { (void)decodeRule(it); });
+    if (round % 50 == 0) decoder.restart();
+    survives(bytes, [&](const NetlinkMessage& it) { decoder.message(it); });
+    if (round % 50 != 49) continue;
+    // Also after a message that broke off, the columns fit each other.
+    const WgSnapshot snapshot = decoder.take();
+    const size_t count = snapshot.count();
+    peers += count;
+    CHECK_EQ(snapshot.publicKeys.size(), count * keySize);
+    CHECK_EQ(snapshot.endpointAddresses.size(), count * 16);
+    CHECK_EQ(snapshot.lastHandshakes.size(), count);
+    CHECK_EQ(snapshot.allowedIpOffsets.size(), count + 1);
+    CHECK_EQ(snapshot.allowedIpOffsets.back() * allowedIpSize, snapshot.allowedIps.size());
+    (void)compareSnapshots(snapshot, snapshot);
+  }
+  // The mutations leave enough whole to get far.
+  CHECK(routes > 1000);
+  CHECK(peers > 1000);
+}
+
+TEST("fuzz: no datagram ends the conversation in another way than a Failure, or the watch at all") {
+  const std::vector<Datagram> corpus = seeds();
+  std::mt19937 random(42);
+  Datagram answer;
+  FakeKernel kernel([&](const std::vector<Request>& requests) {
+    return answering({answer}, requests[0].sequence);
+  });
+  NetlinkCounters counters;
+  NetlinkSocket::Options options;
+  options.timeout = std::chrono::milliseconds(0);
+  NetlinkSocket socket(kernel.open(), counters, options);
+  size_t events = 0;
+  auto owned = std::make_unique<PairTransport>([](const std::vector<Request>&) { return std::vector<Datagram>(); });
+  PairTransport& pipe = *owned;
+  NetworkWatch watch(std::move(owned), [&](Event&&) { events++; });
+  for (int round = 0; round < 5'000; round++) {
+    const auto type = static_cast<uint16_t>(random() % 40);
+    answer = message(type, static_cast<uint16_t>(random()), 0, mutated(corpus, random));
+    if (random() % 4 == 0) answer[random() % 4] = static_cast<uint8_t>(random());
+    if (random() % 4 == 0) answer.resize(random() % (answer.size() + 1));
+    MessageBatch batch;
+    batch.begin(24, 0);
+    batch.end();
+    try {
+      if (round % 2 == 0) {
+        (void)socket.exchange(batch);
+      } else {
+        socket.beginDump(batch);
+        (void)socket.readDump("DUMP", [](const NetlinkMessage&) {});
+      }
+    } catch (const Failure&) {
+    }
+    pipe.push(answer);
+    watch.onReadable();
+    if (watch.deadline()) watch.onDeadline(Clock::now());
+  }
+  CHECK(events > 100);
+}
+
+}  // namespace corax::test
