@@ -1,0 +1,278 @@
+/**
+ * Which gateways may be installed. A gateway comes from whoever can write one, so what it claims is checked
+ * against what others hold and against what must never be routed into a tunnel.
+ */
+import { hostPrefix, type Ip, type Prefix } from '../model/address.js';
+import type { Gateway } from '../model/gateway.js';
+import { PrefixIndex } from './prefix-index.js';
+import { relayOf } from './relations.js';
+
+/** Addresses that no gateway's subnets may cover, and what each of them is. */
+export type ProtectedAddresses = ReadonlyMap<Ip, string>;
+
+export interface AdmissionChange {
+  /** Names of gateways that were admitted, changed, dropped, or refused for another reason than before. */
+  readonly changed: ReadonlySet<string>;
+}
+
+/**
+ * Who holds a contested claim: the own gateway, then whoever was admitted first, then the older object, then
+ * the first by name in byte order. So a newcomer can never take over what somebody else has, and somebody who
+ * changes keeps what was there already.
+ */
+export class Admission {
+  readonly #known = new Map<string, Gateway>();
+  readonly #admitted = new Map<string, Gateway>();
+  readonly #refused = new Map<string, string>();
+  readonly #prefixes = new PrefixIndex();
+  readonly #keys = new Map<string, string>();
+  readonly #relays = new RelayAddresses();
+  readonly #claimsNode: (gateway: Gateway) => boolean;
+  /** Known gateways that say this node is theirs; one of them is believed. */
+  readonly #claimants = new Set<string>();
+  #own: string | null = null;
+  #protected: ProtectedAddresses = new Map();
+  #protectedIndex = new PrefixIndex();
+
+  /** @param claimsNode does the gateway say that this node is its own? */
+  constructor(claimsNode: (gateway: Gateway) => boolean) {
+    this.#claimsNode = claimsNode;
+  }
+
+  get admitted(): ReadonlyMap<string, Gateway> {
+    return this.#admitted;
+  }
+
+  /** Refused gateways with the reason for each. */
+  get refused(): ReadonlyMap<string, string> {
+    return this.#refused;
+  }
+
+  /** The gateway that this node belongs to. */
+  get own(): Gateway | null {
+    return this.#own === null ? null : (this.#admitted.get(this.#own) ?? null);
+  }
+
+  update(upserted: readonly Gateway[], removed: readonly string[]): AdmissionChange {
+    const changed = new Set<string>();
+    const incumbents = new Set(this.#admitted.keys());
+    const waiting = new Set<string>();
+    let released = false;
+    for (const name of removed) {
+      this.#known.delete(name);
+      this.#claimants.delete(name);
+      this.#refused.delete(name);
+      released = this.#release(name, changed) || released;
+    }
+    for (const gateway of upserted) {
+      const { name } = gateway;
+      this.#known.set(name, gateway);
+      const claimed = this.#claimants.delete(name);
+      if (this.#claimsNode(gateway)) this.#claimants.add(name);
+      const before = this.#admitted.get(name);
+      // A gateway that keeps its claims keeps its place: it is not made to compete for it again.
+      if (before !== undefined && sameClaims(before, gateway) && claimed === this.#claimants.has(name)) {
+        this.#admitted.set(name, gateway);
+        changed.add(name);
+        continue;
+      }
+      released = this.#release(name, changed) || released;
+      waiting.add(name);
+    }
+    released = this.#electOwn(waiting, changed) || released;
+    // Who was refused can come in only when something became free.
+    const evicted = this.#settle(released ? [...waiting, ...this.#refused.keys()] : waiting, incumbents, changed);
+    if (evicted) this.#settle(this.#refused.keys(), incumbents, changed);
+    return { changed };
+  }
+
+  /** Replaces the protected addresses and looks at everybody again. */
+  protect(addresses: ProtectedAddresses): AdmissionChange {
+    const changed = new Set<string>();
+    this.#protected = addresses;
+    this.#protectedIndex = new PrefixIndex();
+    for (const address of addresses.keys()) this.#protectedIndex.add(hostPrefix(address), address);
+    const incumbents = new Set(this.#admitted.keys());
+    const waiting = new Set(this.#refused.keys());
+    for (const gateway of [...this.#admitted.values()]) {
+      if (this.#covers(gateway) === null) continue;
+      this.#release(gateway.name, changed);
+      waiting.add(gateway.name);
+    }
+    this.#settle(waiting, incumbents, changed);
+    return { changed };
+  }
+
+  /** One gateway at most is this node's, and it stays so for as long as it says so. */
+  #electOwn(waiting: Set<string>, changed: Set<string>): boolean {
+    if (this.#own !== null && this.#claimants.has(this.#own)) return false;
+    const candidates = [...this.#claimants].map((name) => this.#known.get(name) as Gateway).sort(byAge);
+    this.#own = candidates[0]?.name ?? null;
+    if (this.#own === null) return false;
+    waiting.add(this.#own);
+    return this.#release(this.#own, changed);
+  }
+
+  /** Lets in whoever of them may come in. @returns whether somebody had to go for the own gateway, and has no reason yet */
+  #settle(names: Iterable<string>, incumbents: ReadonlySet<string>, changed: Set<string>): boolean {
+    const waiting = [...new Set(names)].map((name) => this.#known.get(name) as Gateway);
+    let evicted = false;
+    const relays = new RelayAddresses();
+    for (const gateway of waiting) relays.add(gateway);
+    const rank = new Map(
+      waiting.map((gateway) => {
+        if (gateway.name === this.#own) return [gateway.name, 0];
+        if (incumbents.has(gateway.name)) return [gateway.name, 1];
+        // Who covers a relay's address comes after the relay, and then may not.
+        return [gateway.name, relays.coveredBy(gateway) === null ? 2 : 3];
+      }),
+    );
+    const rankOf = (gateway: Gateway) => rank.get(gateway.name) as number;
+    waiting.sort((a, b) => rankOf(a) - rankOf(b) || byAge(a, b));
+    for (const gateway of waiting) {
+      if (gateway.name === this.#own) evicted = this.#evict(gateway, changed);
+      const reason = this.#covers(gateway) ?? this.#contested(gateway);
+      if (reason === null) this.#admit(gateway, changed);
+      else this.#refuse(gateway.name, reason, changed);
+    }
+    return evicted;
+  }
+
+  #admit(gateway: Gateway, changed: Set<string>): void {
+    for (const prefix of gateway.subnets) this.#prefixes.add(prefix, gateway.name);
+    const key = gateway.active?.publicKey;
+    if (key) this.#keys.set(key, gateway.name);
+    this.#relays.add(gateway);
+    this.#admitted.set(gateway.name, gateway);
+    this.#refused.delete(gateway.name);
+    changed.add(gateway.name);
+  }
+
+  #refuse(name: string, reason: string, changed: Set<string>): void {
+    if (this.#refused.get(name) !== reason) changed.add(name);
+    this.#refused.set(name, reason);
+  }
+
+  #release(name: string, changed: Set<string>): boolean {
+    const gateway = this.#admitted.get(name);
+    if (gateway === undefined) return false;
+    for (const prefix of gateway.subnets) this.#prefixes.delete(prefix);
+    const key = gateway.active?.publicKey;
+    if (key) this.#keys.delete(key);
+    this.#relays.delete(gateway);
+    this.#admitted.delete(name);
+    changed.add(name);
+    return true;
+  }
+
+  /** The own gateway does not compete for what it claims. @returns whether somebody has to be judged again */
+  #evict(own: Gateway, changed: Set<string>): boolean {
+    let evicted = false;
+    const evict = (holder: string) => {
+      evicted = this.#release(holder, changed);
+      this.#refused.set(holder, '');
+    };
+    for (const prefix of own.subnets) {
+      for (let holder = this.#prefixes.holderOf(prefix); holder !== null; holder = this.#prefixes.holderOf(prefix)) {
+        evict(holder);
+      }
+    }
+    const relay = relayOf(own);
+    const covering = relay === null ? null : this.#prefixes.holderOf(hostPrefix(relay.address.ip));
+    if (covering !== null) evict(covering);
+    const key = own.active?.publicKey;
+    const thief = key ? this.#keys.get(key) : undefined;
+    if (thief !== undefined) evict(thief);
+    return evicted;
+  }
+
+  #contested(gateway: Gateway): string | null {
+    if (gateway.name === this.#own) return null;
+    if (this.#claimants.has(gateway.name)) {
+      return `claims this node, which is gateway ${this.#own}'s`;
+    }
+    for (const prefix of gateway.subnets) {
+      const holder = this.#prefixes.holderOf(prefix);
+      if (holder !== null) return `claims ${prefix}, which is gateway ${holder}'s`;
+      const relay = this.#relays.within(prefix);
+      if (relay !== null)
+        return `claims ${prefix}, which holds ${relay.address}, the address of relay ${relay.names[0]}`;
+    }
+    const key = gateway.active?.publicKey;
+    const holder = key ? this.#keys.get(key) : undefined;
+    if (holder !== undefined) return `has the public key of gateway ${holder}`;
+    return this.#misplaced(gateway);
+  }
+
+  /** A tunnel must not run through itself, nor through another's. */
+  #misplaced(gateway: Gateway): string | null {
+    const ip = relayOf(gateway)?.address.ip;
+    if (ip === undefined) return null;
+    const holder = this.#prefixes.holderOf(hostPrefix(ip));
+    // What is local to this node does not go through a tunnel.
+    if (holder !== null && holder !== this.#own) return `is a relay at ${ip}, which is in gateway ${holder}'s subnets`;
+    const own = new PrefixIndex();
+    for (const prefix of gateway.subnets) own.add(prefix, gateway.name);
+    return own.holderOf(hostPrefix(ip)) === null ? null : `is a relay at ${ip}, which is in its own subnets`;
+  }
+
+  #covers(gateway: Gateway): string | null {
+    if (gateway.name === this.#own) return null;
+    for (const prefix of gateway.subnets) {
+      const address = this.#protectedIndex.holderOf(prefix) as Ip | null;
+      if (address !== null) return `claims ${prefix}, which holds ${address}, ${this.#protected.get(address)}`;
+    }
+    return null;
+  }
+}
+
+/** Who is a relay, by address; several may share one behind one NAT. */
+class RelayAddresses {
+  readonly #names = new Map<Ip, string[]>();
+  readonly #index = new PrefixIndex();
+
+  add(gateway: Gateway): void {
+    const ip = relayOf(gateway)?.address.ip;
+    if (ip === undefined) return;
+    this.#names.set(ip, [...(this.#names.get(ip) ?? []), gateway.name]);
+    this.#index.add(hostPrefix(ip), ip);
+  }
+
+  delete(gateway: Gateway): void {
+    const ip = relayOf(gateway)?.address.ip;
+    if (ip === undefined) return;
+    const names = (this.#names.get(ip) ?? []).filter((name) => name !== gateway.name);
+    if (names.length > 0) {
+      this.#names.set(ip, names);
+      return;
+    }
+    this.#names.delete(ip);
+    this.#index.delete(hostPrefix(ip));
+  }
+
+  within(prefix: Prefix): { readonly address: Ip; readonly names: readonly string[] } | null {
+    const address = this.#index.holderOf(prefix) as Ip | null;
+    return address === null ? null : { address, names: this.#names.get(address) ?? [] };
+  }
+
+  coveredBy(gateway: Gateway): Ip | null {
+    for (const prefix of gateway.subnets) {
+      const relay = this.within(prefix);
+      if (relay !== null) return relay.address;
+    }
+    return null;
+  }
+}
+
+function byAge(a: Gateway, b: Gateway): number {
+  const age = (a.created ?? Number.POSITIVE_INFINITY) - (b.created ?? Number.POSITIVE_INFINITY);
+  if (age !== 0 && !Number.isNaN(age)) return age;
+  return a.name < b.name ? -1 : 1;
+}
+
+function sameClaims(a: Gateway, b: Gateway): boolean {
+  const same = (left: readonly Prefix[], right: readonly Prefix[]) =>
+    left.length === right.length && left.every((prefix, index) => prefix === right[index]);
+  const address = (gateway: Gateway) => relayOf(gateway)?.address.ip;
+  return same(a.subnets, b.subnets) && a.active?.publicKey === b.active?.publicKey && address(a) === address(b);
+}

@@ -1,0 +1,196 @@
+/** What ought to be in force for the node as a whole, and for one remote gateway. */
+import { hostPrefix, isIpv4, type Prefix } from '../model/address.js';
+import type { Relay, Site, SiteFacts } from '../model/facts.js';
+import type { Gateway } from '../model/gateway.js';
+import type { CarryItem, Item, PeerItem, ProbeItem, RouteItem, RuleItem } from '../model/item.js';
+import {
+  DEVICES,
+  DIRECT_PORT,
+  MTU_OVERHEAD,
+  type Plane,
+  PROBE_TOS,
+  RULE_PRIORITY,
+  TABLES,
+  TUNNEL_FWMARK,
+  TUNNEL_PORT,
+  UNREACHABLE_METRIC,
+} from '../model/names.js';
+import { type PathMemory, planeOf, wantsPeer } from './path.js';
+import { centralRelay, probeAddressOf } from './relations.js';
+import * as timing from './timing.js';
+
+/** IPv4's least MTU that hosts must take is 576, but inside a tunnel nothing sane is under IPv6's 1,280. */
+const MIN_TUNNEL_MTU = 1280;
+/** Bytes of a probe that only asks whether the plane lives. */
+const PROBE_SIZE = 64;
+
+export function tunnelMtu(site: SiteFacts): number {
+  return Math.max(MIN_TUNNEL_MTU, (site.underlay?.mtu ?? 1500) - MTU_OVERHEAD);
+}
+
+/** Has this node a direct plane at all? */
+export function hasDirectPlane(site: SiteFacts): boolean {
+  return site.role === 'edge' && site.direct !== 'none';
+}
+
+export function siteItems(site: SiteFacts): Item[] {
+  if (site.role === 'idle') return [];
+  const planes: Plane[] = hasDirectPlane(site) ? ['relay', 'direct'] : ['relay'];
+  const items: Item[] = [];
+  for (const plane of planes) {
+    const listenPort = plane === 'relay' ? TUNNEL_PORT : DIRECT_PORT;
+    items.push({ kind: 'device', plane, name: DEVICES[plane], listenPort, mtu: tunnelMtu(site) });
+    if (site.probeAddress !== null) items.push(...probePlane(plane, site.probeAddress));
+  }
+  for (const family of [4, 6] as const) items.push(...familyRules(family));
+  // A set of relays that is not known yet would send the relays' own packets to the direct plane.
+  if (site.synced || site.relays.length > 0) items.push(firewall(site, planes));
+  return items;
+}
+
+/** The probe address on the device, and the rule and table that keep its probes on their plane. */
+function probePlane(plane: Plane, source: NonNullable<SiteFacts['probeAddress']>): Item[] {
+  const rule: RuleItem = {
+    kind: 'rule',
+    priority: RULE_PRIORITY[plane],
+    family: 4,
+    table: TABLES[plane],
+    source,
+    tos: PROBE_TOS[plane],
+    fwmark: 0,
+    icmp: true,
+  };
+  // Without it a probe whose plane has no route would go by the path, and its answer would prove nothing.
+  const bottom = route(TABLES[plane], '0.0.0.0/0' as Prefix, null, null);
+  return [{ kind: 'address', device: DEVICES[plane], address: source }, rule, bottom];
+}
+
+function familyRules(family: 4 | 6): RuleItem[] {
+  const common = { kind: 'rule', family, source: null, tos: 0, icmp: false } as const;
+  return [
+    { ...common, priority: RULE_PRIORITY.underlay, table: 254, fwmark: TUNNEL_FWMARK },
+    { ...common, priority: RULE_PRIORITY.path, table: TABLES.path, fwmark: 0 },
+  ];
+}
+
+function firewall(site: SiteFacts, planes: readonly Plane[]): Item {
+  const known = new Map(
+    [...site.relays.map((relay) => relay.address), ...site.relayEndpoints].map((at) => [`${at.ip} ${at.port}`, at]),
+  );
+  const relays = [...known.keys()].sort().flatMap((key) => known.get(key) ?? []);
+  return {
+    kind: 'firewall',
+    relays: planes.includes('direct') ? relays : null,
+    relaying: site.role === 'relay',
+    localSubnets: site.subnets,
+    devices: planes.map((plane) => DEVICES[plane]),
+  };
+}
+
+/** For a remote whose tunnel ends here: any remote on a relay, a relay on an edge. */
+export function neighbourItems(site: SiteFacts, remote: Site, endpoint: PeerItem['endpoint']): Item[] {
+  return [
+    peer('relay', remote, endpoint),
+    ...carries('relay', remote.gateway, remote.key),
+    ...pathRoutes(site, remote.gateway, 'relay'),
+    ...probing(site, remote, {
+      plane: 'relay',
+      path: 'relay',
+      intervalMs: idleInterval(site),
+      size: PROBE_SIZE,
+      generation: 0,
+    }),
+  ];
+}
+
+/** For another edge, seen from an edge: through the central relay, and directly as its path says. */
+export function remoteEdgeItems(site: SiteFacts, remote: Site, memory: PathMemory, candidate: Candidate): Item[] {
+  const central = centralRelay(site.relays);
+  const path = planeOf(memory);
+  const direct = hasDirectPlane(site) && wantsPeer(memory, candidate.now);
+  // No way there, and none in the clear either.
+  if (central === null && !direct) return remote.gateway.subnets.map(unreachable);
+  const items: Item[] = [...pathRoutes(site, remote.gateway, path)];
+  if (central !== null) {
+    items.push(...carries('relay', remote.gateway, central.key));
+    const intervalMs =
+      path === 'relay' && site.scale <= timing.IDLE_PROBES_PER_S ? timing.PROBE_MS : idleInterval(site);
+    items.push(...probing(site, remote, { plane: 'relay', path, intervalMs, size: PROBE_SIZE, generation: 0 }));
+  }
+  if (direct) {
+    items.push(peer('direct', remote, candidate.target), ...carries('direct', remote.gateway, remote.key));
+    // What is sent before there is a session is lost, and would count against the plane long after.
+    if (path === 'direct' || candidate.session)
+      items.push(...probing(site, remote, directProbe(site, memory, candidate)));
+  }
+  return items;
+}
+
+export interface Candidate {
+  readonly now: number;
+  readonly target: PeerItem['endpoint'];
+  /** The direct peer has a session. */
+  readonly session: boolean;
+  /** Probes of the direct plane answered in a row. */
+  readonly answeredInRow: number;
+}
+
+/** Until the path is direct its probes are full-size: NATs that drop fragments must show before traffic is lost. */
+function directProbe(site: SiteFacts, memory: PathMemory, candidate: Candidate): ProbePlan {
+  const isDirect = memory.state === 'direct';
+  const eager = !isDirect && candidate.answeredInRow < timing.ANSWERS_NEEDED;
+  return {
+    plane: 'direct',
+    path: planeOf(memory),
+    intervalMs: eager ? timing.PROBE_CANDIDATE_MS : timing.PROBE_MS,
+    size: isDirect ? PROBE_SIZE : tunnelMtu(site),
+    generation: memory.generation,
+  };
+}
+
+type ProbePlan = Pick<ProbeItem, 'plane' | 'path' | 'intervalMs' | 'size' | 'generation'>;
+
+/** The probe of one plane and the route that keeps it there; nothing towards who would answer by its own path. */
+function probing(site: SiteFacts, remote: Site, plan: ProbePlan): Item[] {
+  const destination = probeAddressOf(remote.endpoint);
+  if (site.probeAddress === null || destination === null || !isIpv4(destination)) return [];
+  const { probeAddress: source } = site;
+  const probe: ProbeItem = {
+    kind: 'probe',
+    gateway: remote.gateway.name,
+    source,
+    destination,
+    fastIntervalMs: timing.PROBE_FAST_MS,
+    ...plan,
+  };
+  return [route(TABLES[plan.plane], hostPrefix(destination), DEVICES[plan.plane], source), probe];
+}
+
+function idleInterval(site: SiteFacts): number {
+  const fair = (site.scale / timing.IDLE_PROBES_PER_S) * 1000;
+  return Math.max(timing.PROBE_IDLE_MS, Math.ceil(fair / 1000) * 1000);
+}
+
+function peer(plane: Plane, remote: Site, endpoint: PeerItem['endpoint']): PeerItem {
+  return { kind: 'peer', plane, gateway: remote.gateway.name, key: remote.key, endpoint };
+}
+
+function carries(plane: Plane, gateway: Gateway, key: Relay['key']): CarryItem[] {
+  return gateway.subnets.map((prefix) => ({ kind: 'carry', plane, prefix, peer: key }));
+}
+
+function pathRoutes(site: SiteFacts, gateway: Gateway, plane: Plane): RouteItem[] {
+  return gateway.subnets.flatMap((prefix) => [
+    route(TABLES.path, prefix, DEVICES[plane], isIpv4(prefix) ? site.probeAddress : null),
+    unreachable(prefix),
+  ]);
+}
+
+function unreachable(prefix: Prefix): RouteItem {
+  return route(TABLES.path, prefix, null, null);
+}
+
+function route(table: number, prefix: Prefix, device: string | null, source: RouteItem['source']): RouteItem {
+  const metric = device === null ? UNREACHABLE_METRIC : 0;
+  return { kind: 'route', table, prefix, metric, device, source };
+}

@@ -1,0 +1,75 @@
+/** Is a plane alive, and which of two is the better one? */
+import type { PeerFacts, PlaneFacts, ProbeFacts } from '../model/facts.js';
+import type { Plane } from '../model/names.js';
+import { LOST_IN_ROW, PASSIVE_DEAD_MS, SESSION_MS } from './timing.js';
+
+export interface PlaneHealth {
+  /** Null: not known yet. */
+  readonly alive: boolean | null;
+  readonly rttMs: number | null;
+  readonly loss: number | null;
+}
+
+/** @param probed the other end answers probes on the plane that they came by */
+export function healthOf(plane: PlaneFacts, probed: boolean, now: number): PlaneHealth {
+  if (!probed) return { alive: passivelyAlive(plane.peer, now), rttMs: null, loss: null };
+  const { probe } = plane;
+  if (probe === null) return { alive: null, rttMs: null, loss: null };
+  return { alive: probeAlive(probe), rttMs: probe.rttMs, loss: probe.loss };
+}
+
+function probeAlive(probe: ProbeFacts): boolean | null {
+  if (probe.lostInRow >= LOST_IN_ROW) return false;
+  return probe.received > 0 ? true : null;
+}
+
+/** A raven remote answers echoes by its own path, so only what WireGuard itself must send tells anything. */
+function passivelyAlive(peer: PeerFacts | null, now: number): boolean | null {
+  if (peer === null || peer.lastHandshake === 0) return null;
+  if (!hasSession(peer, now)) return false;
+  return peer.sentAt - peer.receivedAt <= PASSIVE_DEAD_MS;
+}
+
+export function hasSession(peer: PeerFacts | null, now: number): boolean {
+  return peer !== null && peer.lastHandshake > 0 && now - peer.lastHandshake * 1000 < SESSION_MS;
+}
+
+export interface Choice {
+  readonly plane: Plane;
+  /** One sentence, with the numbers that made the difference. */
+  readonly reason: string;
+}
+
+/**
+ * Direct saves the cloud's bandwidth, so it wins unless it is much worse. The bounds for leaving it are wider
+ * than those for taking it, so that near equals do not alternate.
+ */
+export function choosePlane(relay: PlaneHealth, direct: PlaneHealth, current: Plane): Choice {
+  if (direct.alive !== true) {
+    return { plane: 'relay', reason: direct.alive === null ? 'direct has not answered yet' : 'direct does not answer' };
+  }
+  if (relay.alive !== true) {
+    return {
+      plane: 'direct',
+      reason: `direct answers${inMs(direct)}, relay ${relay.alive === null ? 'has not yet' : 'does not'}`,
+    };
+  }
+  const answers = `direct answers${inMs(direct)}, relay${inMs(relay)}`;
+  const leaving = current === 'direct';
+  const [factor, slackMs, lossSlack] = leaving ? [2, 50, 0.3] : [1.5, 20, 0.15];
+  if (direct.rttMs !== null && relay.rttMs !== null && direct.rttMs > relay.rttMs * factor + slackMs) {
+    return { plane: 'relay', reason: `${answers}: direct is much slower` };
+  }
+  if ((direct.loss ?? 0) > (relay.loss ?? 0) + lossSlack) {
+    return { plane: 'relay', reason: `direct loses ${percent(direct.loss)} of probes, relay ${percent(relay.loss)}` };
+  }
+  return { plane: 'direct', reason: answers };
+}
+
+function inMs({ rttMs }: PlaneHealth): string {
+  return rttMs === null ? '' : ` in ${rttMs.toFixed(1)} ms`;
+}
+
+function percent(loss: number | null): string {
+  return `${Math.round((loss ?? 0) * 100)} %`;
+}

@@ -1,0 +1,256 @@
+/**
+ * The path to one remote edge: relayed → punching → direct → relayed. Neither end needs the other's
+ * agreement, since each accepts both planes at all times; each only chooses its own way out.
+ */
+import type { HostPort } from '../model/address.js';
+import type { PlaneFacts, ProbeFacts } from '../model/facts.js';
+import type { Plane } from '../model/names.js';
+import { fraction, nextTry } from './backoff.js';
+import { type Choice, choosePlane, hasSession, healthOf } from './health.js';
+import type { PairVerdict } from './relations.js';
+import * as timing from './timing.js';
+
+export type PathState = 'relayed' | 'punching' | 'direct';
+
+/** What a path remembers; the rest is observed anew each time. Times are Unix milliseconds. */
+export interface PathMemory {
+  readonly state: PathState;
+  readonly since: number;
+  /** Why the state was entered, in one sentence. */
+  readonly reason: string;
+  /** Of what the latest try was based on: another one starts over at once. */
+  readonly fingerprint: string;
+  /** Tries that failed since the fingerprint changed. */
+  readonly failures: number;
+  readonly nextTryAt: number;
+  /** Of the running try. */
+  readonly startedAt: number;
+  /** When the direct peer is, or was last, added. */
+  readonly addAt: number;
+  readonly punches: number;
+  readonly punchedAt: number;
+  /** Probes of the direct plane start over with each. */
+  readonly generation: number;
+  /** How long the direct plane must answer before it is trusted; 0 until it has failed. */
+  readonly trustMs: number;
+  /** Was direct since the fingerprint changed. */
+  readonly proven: boolean;
+  /** Found as direct when the agent started, not brought there by it. */
+  readonly adopted: boolean;
+}
+
+export interface PathInput {
+  readonly now: number;
+  /** The same for both ends. */
+  readonly pair: string;
+  readonly verdict: PairVerdict;
+  /** The other end's hole; null while it is not known. */
+  readonly target: HostPort | null;
+  /** Why no try can start yet; null when it can. */
+  readonly waitingFor: string | null;
+  readonly fingerprint: string;
+  readonly reAdds: boolean;
+  readonly comesLast: boolean;
+  readonly probed: boolean;
+  readonly relay: PlaneFacts;
+  readonly direct: PlaneFacts;
+  readonly remotePath: Plane | null;
+}
+
+export type PathDeed = { readonly op: 'punch'; readonly ttl: number } | { readonly op: 're-add' | 'aim' };
+
+export interface PathDecision {
+  readonly memory: PathMemory;
+  readonly deeds: readonly PathDeed[];
+  /** When to decide again even if nothing changes; Infinity = never. */
+  readonly wakeAt: number;
+}
+
+export function newPath(now: number): PathMemory {
+  return {
+    state: 'relayed',
+    since: now,
+    reason: 'nothing tried yet',
+    fingerprint: '',
+    failures: 0,
+    nextTryAt: 0,
+    startedAt: 0,
+    addAt: 0,
+    punches: 0,
+    punchedAt: 0,
+    generation: 0,
+    trustMs: 0,
+    proven: false,
+    adopted: false,
+  };
+}
+
+/** For a remote whose route was found on the direct plane when the agent started. */
+export function adoptedPath(now: number, fingerprint: string): PathMemory {
+  const reason = 'found direct when the agent started';
+  return { ...newPath(now), state: 'direct', reason, fingerprint, startedAt: now, adopted: true, proven: true };
+}
+
+/** Where traffic goes. */
+export function planeOf(memory: PathMemory): Plane {
+  return memory.state === 'direct' ? 'direct' : 'relay';
+}
+
+/** Does the direct plane have its peer? A symmetric end adds it a little later. */
+export function wantsPeer(memory: PathMemory, now: number): boolean {
+  return memory.state === 'direct' || (memory.state === 'punching' && now >= memory.addAt);
+}
+
+/** Probes of an earlier try say nothing of this one: its peer, its hole or its size may have been another. */
+export function currentProbe(memory: PathMemory, direct: PlaneFacts): ProbeFacts | null {
+  return direct.probe?.generation === memory.generation ? direct.probe : null;
+}
+
+export function decidePath(memory: PathMemory, observed: PathInput): PathDecision {
+  const input = withCurrentProbe(memory, observed);
+  const { verdict, waitingFor, now } = input;
+  if (!verdict.may) return rest(forget(memory, verdict.reason, now));
+  if (memory.state === 'direct') return whileDirect(memory, input);
+  if (waitingFor !== null) return rest(forget(memory, `waiting for ${waitingFor}`, now));
+  if (input.fingerprint !== memory.fingerprint) {
+    return begin({ ...memory, failures: 0, proven: false, trustMs: 0 }, input, 'both holes are known');
+  }
+  if (memory.state === 'punching') return whilePunching(memory, input);
+  if (now >= memory.nextTryAt) return begin(memory, input, `trying again after ${memory.failures} failed tries`);
+  return rest(memory, memory.nextTryAt);
+}
+
+function withCurrentProbe(memory: PathMemory, input: PathInput): PathInput {
+  return { ...input, direct: { peer: input.direct.peer, probe: currentProbe(memory, input.direct) } };
+}
+
+/** The choice between the planes as it stands, with its reason; for decisions and for people. */
+export function currentChoice(memory: PathMemory, observed: PathInput): Choice {
+  const input = withCurrentProbe(memory, observed);
+  const relay = healthOf(input.relay, input.probed, input.now);
+  const direct = healthOf(input.direct, input.probed, input.now);
+  return choosePlane(relay, direct, planeOf(memory));
+}
+
+function rest(memory: PathMemory, wakeAt = Number.POSITIVE_INFINITY): PathDecision {
+  return { memory, deeds: [], wakeAt };
+}
+
+function forget(memory: PathMemory, reason: string, now: number): PathMemory {
+  if (memory.state === 'relayed' && memory.reason === reason) return memory;
+  return { ...newPath(memory.state === 'relayed' ? memory.since : now), reason, generation: memory.generation };
+}
+
+/** A new try: the own NAT is opened first, then the peer is added. */
+function begin(memory: PathMemory, input: PathInput, reason: string): PathDecision {
+  const { now } = input;
+  // Coming last takes a standing peer away for a moment, which one that is in use must be spared.
+  const comesLast = input.comesLast && isIdle(input);
+  const started: PathMemory = {
+    ...memory,
+    state: 'punching',
+    since: memory.state === 'punching' ? memory.since : now,
+    reason,
+    fingerprint: input.fingerprint,
+    startedAt: now,
+    addAt: now + (comesLast ? timing.COMES_LAST_MS : 0),
+    punches: 1,
+    punchedAt: now,
+    generation: memory.generation + 1,
+    adopted: false,
+  };
+  // A peer that stands from an earlier try gets the new endpoint, unless it is in use. One that comes last
+  // is taken away until addAt, so it needs no aiming.
+  const stands = input.direct.peer !== null && isIdle(input) && !comesLast;
+  const aim: PathDeed[] = stands ? [{ op: input.reAdds ? 're-add' : 'aim' }] : [];
+  return {
+    memory: started,
+    deeds: [{ op: 'punch', ttl: timing.PUNCH_TTLS[0] }, ...aim],
+    wakeAt: comesLast ? started.addAt : now + Math.min(timing.PUNCH_AGAIN_MS, timing.RE_ADD_MS),
+  };
+}
+
+function whilePunching(memory: PathMemory, input: PathInput): PathDecision {
+  const direct = healthOf(input.direct, input.probed, input.now);
+  if (direct.alive === true && hasSession(input.direct.peer, input.now)) return whileCandidate(memory, input);
+  const waited = input.now - memory.startedAt;
+  const session = hasSession(input.direct.peer, input.now);
+  const unproven = session && (input.direct.peer?.lastHandshake ?? 0) * 1000 >= memory.startedAt;
+  if (waited >= (unproven ? timing.UNPROVEN_MS : timing.ATTEMPT_MS)) return fail(memory, input, unproven);
+  return keepPunching(memory, input);
+}
+
+/** The direct plane answers: is it good enough, for long enough, or is the other end there already? */
+function whileCandidate(memory: PathMemory, input: PathInput): PathDecision {
+  const choice = currentChoice(memory, input);
+  const following = input.remotePath === 'direct';
+  const answers = input.direct.probe?.answeredInRow ?? 0;
+  const needed = timing.ANSWERS_NEEDED + Math.ceil(memory.trustMs / timing.PROBE_MS);
+  const trusted = following || !input.probed || answers >= needed;
+  if (choice.plane !== 'direct' || !trusted) return rest(memory, input.now + timing.PROBE_MS);
+  const reason = following ? `${choice.reason}; the other end is direct` : choice.reason;
+  return rest({ ...memory, state: 'direct', since: input.now, reason, failures: 0, proven: true });
+}
+
+function keepPunching(memory: PathMemory, input: PathInput): PathDecision {
+  const { now } = input;
+  const reAddAt = memory.addAt + timing.RE_ADD_MS + jitter(memory, input);
+  if (input.reAdds && input.direct.peer !== null && now >= reAddAt && isIdle(input)) {
+    const punched = punch(memory, now);
+    return {
+      memory: { ...punched.memory, addAt: now },
+      deeds: [...punched.deeds, { op: 're-add' }],
+      wakeAt: now + timing.RE_ADD_MS,
+    };
+  }
+  if (now >= memory.punchedAt + timing.PUNCH_AGAIN_MS) {
+    return { ...punch(memory, now), wakeAt: now + timing.PUNCH_AGAIN_MS };
+  }
+  // What lies in the past is not waited for: it is the other end's to do, or the peer is in use.
+  const next = [memory.punchedAt + timing.PUNCH_AGAIN_MS, memory.addAt, input.reAdds ? reAddAt : 0];
+  return rest(memory, Math.min(...next.filter((at) => at > now)));
+}
+
+function punch(memory: PathMemory, now: number): { memory: PathMemory; deeds: PathDeed[] } {
+  const ttl = timing.PUNCH_TTLS[memory.punches % timing.PUNCH_TTLS.length] as number;
+  return { memory: { ...memory, punches: memory.punches + 1, punchedAt: now }, deeds: [{ op: 'punch', ttl }] };
+}
+
+function fail(memory: PathMemory, input: PathInput, unproven: boolean): PathDecision {
+  const failures = memory.failures + 1;
+  const what = unproven ? 'a handshake came, but no full-size probe passed' : 'no handshake came through';
+  const nextTryAt = nextTry(input.pair, failures, memory.proven, input.now);
+  return rest({ ...memory, state: 'relayed', since: input.now, reason: what, failures, nextTryAt }, nextTryAt);
+}
+
+function whileDirect(memory: PathMemory, input: PathInput): PathDecision {
+  const { now } = input;
+  const relay = healthOf(input.relay, input.probed, now);
+  const direct = healthOf(input.direct, input.probed, now);
+  if (direct.alive === null && memory.adopted && now < memory.startedAt + timing.ADOPTED_MS) {
+    return rest(memory, memory.startedAt + timing.ADOPTED_MS);
+  }
+  const choice = choosePlane(relay, direct, 'direct');
+  // With both planes dead there is nothing to gain by moving.
+  const stay = choice.plane === 'direct' || (direct.alive === false && relay.alive === false);
+  if (stay) {
+    // The session roams with the other end, so what is published meanwhile does not end it.
+    return rest({ ...memory, fingerprint: input.fingerprint, adopted: memory.adopted && direct.alive === null });
+  }
+  const shortLived = now - memory.since < timing.FORGIVE_MS;
+  const trustMs = shortLived
+    ? Math.min(Math.max(timing.TRUST_MS, memory.trustMs * 2), timing.TRUST_MAX_MS)
+    : timing.TRUST_MS;
+  if (input.target === null || input.waitingFor !== null) return rest(forget(memory, choice.reason, now));
+  return begin({ ...memory, trustMs, failures: 0 }, { ...input, comesLast: false }, choice.reason);
+}
+
+/** The other end may be using a peer that receives: leave it alone. */
+function isIdle(input: PathInput): boolean {
+  const receivedAt = input.direct.peer?.receivedAt ?? 0;
+  return input.now - receivedAt > timing.IN_USE_MS;
+}
+
+function jitter(memory: PathMemory, input: PathInput): number {
+  return Math.floor(fraction(`${input.pair} ${memory.punches}`) * timing.RE_ADD_JITTER_MS);
+}

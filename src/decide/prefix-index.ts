@@ -1,0 +1,73 @@
+import { ipToBytes, isIpv4, type Prefix, prefixAddress, prefixLength } from '../model/address.js';
+
+interface Branch {
+  readonly children: [Branch | null, Branch | null];
+  /** Who holds exactly this prefix. */
+  holder: string | null;
+}
+
+const branch = (): Branch => ({ children: [null, null], holder: null });
+
+/** Who holds which prefix, as a binary trie: the cost of a look-up is the prefix's length, whatever is held. */
+export class PrefixIndex {
+  readonly #roots = { v4: branch(), v6: branch() };
+
+  /** Whoever holds a prefix that shares an address with this one, or null. */
+  holderOf(prefix: Prefix): string | null {
+    let node = this.#root(prefix);
+    for (const bit of bitsOf(prefix)) {
+      if (node.holder !== null) return node.holder;
+      const next = node.children[bit];
+      if (next === null) return null;
+      node = next;
+    }
+    return firstHolder(node);
+  }
+
+  /** The prefix must not overlap one that is held ({@link holderOf}). */
+  add(prefix: Prefix, holder: string): void {
+    let node = this.#root(prefix);
+    for (const bit of bitsOf(prefix)) {
+      node.children[bit] ??= branch();
+      node = node.children[bit];
+    }
+    node.holder = holder;
+  }
+
+  delete(prefix: Prefix): void {
+    const path: [Branch, 0 | 1][] = [];
+    let node: Branch | null = this.#root(prefix);
+    for (const bit of bitsOf(prefix)) {
+      path.push([node, bit]);
+      node = node.children[bit];
+      if (node === null) return;
+    }
+    node.holder = null;
+    for (const [parent, bit] of path.reverse()) {
+      const child = parent.children[bit];
+      if (child === null || child.holder !== null || child.children[0] !== null || child.children[1] !== null) return;
+      parent.children[bit] = null;
+    }
+  }
+
+  #root(prefix: Prefix): Branch {
+    return isIpv4(prefix) ? this.#roots.v4 : this.#roots.v6;
+  }
+}
+
+function* bitsOf(prefix: Prefix): Generator<0 | 1> {
+  const bytes = ipToBytes(prefixAddress(prefix));
+  const length = prefixLength(prefix);
+  for (let index = 0; index < length; index++) {
+    yield (((bytes[index >> 3] as number) >> (7 - (index & 7))) & 1) as 0 | 1;
+  }
+}
+
+function firstHolder(node: Branch): string | null {
+  if (node.holder !== null) return node.holder;
+  for (const child of node.children) {
+    const holder = child === null ? null : firstHolder(child);
+    if (holder !== null) return holder;
+  }
+  return null;
+}

@@ -1,0 +1,75 @@
+/** What this node writes into Gateways: of its own endpoint, and as the central relay the edges' holes. */
+import { formatHostPort, type HostPort, isPrivate, isUnicast, sameHostPort } from '../model/address.js';
+import type { Site, SiteFacts } from '../model/facts.js';
+import type { Gateway, TunnelEndpoint } from '../model/gateway.js';
+import { TUNNEL_PORT } from '../model/names.js';
+import type { EndpointFields } from '../model/step.js';
+import { centralRelay } from './relations.js';
+
+/** Fields of the own endpoint that differ from what the store has; null when nothing does. */
+export function ownFields(site: SiteFacts, gateway: Gateway, coraxVersion: string): EndpointFields | null {
+  const endpoint = gateway.endpoints.find((candidate) => candidate.nodeName === site.node);
+  if (endpoint === undefined) return null;
+  const config = changedConfig(endpoint.config, {
+    publicKey: site.publicKey,
+    corax: coraxVersion,
+    // Empty is as good as absent, and takes back an address that turned out not to answer.
+    probeAddress: site.probeAddress ?? '',
+  });
+  const natType = endpoint.underNat ? (site.nat?.type ?? null) : 'Undefined';
+  const port = endpoint.hole?.port;
+  const address = endpoint.publicIp ?? publicAddress(site);
+  const fields: EndpointFields = {
+    ...(natType !== null && natType !== endpoint.natType ? { natType } : {}),
+    // raven ignores a gateway that is not under NAT and does not say where it is.
+    ...(!endpoint.underNat && port === undefined && address !== null ? { publicPort: TUNNEL_PORT } : {}),
+    ...(!endpoint.underNat && endpoint.publicIp === null && address !== null ? { publicIP: address } : {}),
+    ...stunnedHole(site, endpoint),
+    ...(config === null ? {} : { config }),
+  };
+  return Object.keys(fields).length === 0 ? null : fields;
+}
+
+/** Nobody else tells where an edge is when there is no relay to see it. */
+function stunnedHole(site: SiteFacts, endpoint: TunnelEndpoint): EndpointFields {
+  if (site.relays.length > 0 || !endpoint.underNat || site.stunHole === null) return {};
+  if (sameHostPort(site.stunHole, endpoint.hole)) return {};
+  return { publicIP: site.stunHole.ip, publicPort: site.stunHole.port };
+}
+
+function changedConfig(present: Readonly<Record<string, string>>, wanted: Record<string, string>) {
+  const changed = Object.entries(wanted).filter(([key, value]) => (present[key] ?? '') !== value);
+  return changed.length === 0 ? null : Object.fromEntries(changed);
+}
+
+function publicAddress(site: SiteFacts) {
+  const own = site.underlay?.addresses.find(
+    (address) => isUnicast(address) && !isPrivate(address) && !address.includes(':'),
+  );
+  return own ?? site.nat?.publicAddress?.ip ?? null;
+}
+
+/**
+ * The hole of an edge as the kernel of the central relay sees it, when it is not what the store has.
+ *
+ * @param seen the edge's endpoint on the relay plane, after a handshake
+ * @returns the fields to publish, or why nothing is published
+ */
+export function holeFields(site: SiteFacts, edge: Site, seen: HostPort | null): EndpointFields | string | null {
+  const central = centralRelay(site.relays);
+  if (site.role !== 'relay' || central?.endpoint.nodeName !== site.node) return null;
+  if (!edge.endpoint.underNat || seen === null || sameHostPort(seen, edge.endpoint.hole)) return null;
+  const doubt = implausible(site, seen, central.address);
+  if (doubt !== null) return doubt;
+  return { publicIP: seen.ip, publicPort: seen.port };
+}
+
+/** A peer chooses the source address of its packets, so what is seen is not simply true. */
+function implausible(site: SiteFacts, seen: HostPort, central: HostPort): string | null {
+  const at = formatHostPort(seen);
+  if (seen.port === 0 || !isUnicast(seen.ip)) return `${at} is no place to send to`;
+  if (isPrivate(seen.ip) && !isPrivate(central.ip)) return `${at} is private, and this relay is not`;
+  if (site.underlay?.addresses.includes(seen.ip)) return `${at} is this node's own address`;
+  if (site.relays.some((relay) => sameHostPort(relay.address, seen))) return `${at} is a relay's`;
+  return null;
+}

@@ -1,0 +1,103 @@
+/** Who may connect to whom, and who does what in it. */
+import type { Ip } from '../model/address.js';
+import type { Relay, Role, Site } from '../model/facts.js';
+import type { Gateway, TunnelEndpoint } from '../model/gateway.js';
+import { TUNNEL_PORT } from '../model/names.js';
+import type { NatType } from '../model/nat.js';
+
+/** The gateway's active endpoint, where it can be connected to: null while it has published no key. */
+export function siteOf(gateway: Gateway): Site | null {
+  const endpoint = gateway.active;
+  if (endpoint === null || endpoint.publicKey === null) return null;
+  return { gateway, endpoint, key: endpoint.publicKey };
+}
+
+/** A relay is an active endpoint that is not under NAT and says where it is. */
+export function relayOf(gateway: Gateway): Relay | null {
+  const site = siteOf(gateway);
+  if (site === null || site.endpoint.underNat || site.endpoint.publicIp === null) return null;
+  const port = site.endpoint.hole?.port ?? TUNNEL_PORT;
+  return { ...site, address: { ip: site.endpoint.publicIp, port } };
+}
+
+/**
+ * Relays in the order that all agents agree on: by node name in byte order; where two gateways claim one node,
+ * by their names. Only what the store says counts, never who is alive as seen from here.
+ */
+export function sortRelays(relays: Iterable<Relay>): Relay[] {
+  return [...relays].sort(
+    (a, b) => compareBytes(a.endpoint.nodeName, b.endpoint.nodeName) || compareBytes(a.gateway.name, b.gateway.name),
+  );
+}
+
+/** The one that carries what edges send each other, and publishes their holes: the last. */
+export function centralRelay(relays: readonly Relay[]): Relay | null {
+  return relays.at(-1) ?? null;
+}
+
+/** Node names are DNS-1123, hence ASCII, whose code units compare as bytes. */
+function compareBytes(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+export function roleOf(gateway: Gateway | null, node: string): Role {
+  const active = gateway?.active;
+  if (!active || active.nodeName !== node) return 'idle';
+  return active.underNat ? 'edge' : 'relay';
+}
+
+export interface PairVerdict {
+  readonly may: boolean;
+  /** One sentence. */
+  readonly reason: string;
+}
+
+/** The proposal's figure 2. An unknown type counts as port-restricted, the strictest that is not symmetric. */
+export function pairVerdict(local: NatType | null, remote: NatType | null): PairVerdict {
+  const [a, b] = [effectiveType(local), effectiveType(remote)];
+  const symmetric = [a, b].filter((type) => type === 'Symmetric NAT').length;
+  if (symmetric === 2) return { may: false, reason: 'both ends are behind a Symmetric NAT' };
+  if (symmetric === 1 && (a === 'Port Restricted cone NAT' || b === 'Port Restricted cone NAT')) {
+    const [mine, theirs] = [describe(local), describe(remote)];
+    return { may: false, reason: `this end is behind ${mine}, the other behind ${theirs}: no packet gets in first` };
+  }
+  return { may: true, reason: `${describe(local)} with ${describe(remote)} can connect` };
+}
+
+/**
+ * `Undefined` is raven's string for "no NAT or unknown". An endpoint that the user put under NAT is then
+ * unknown: a STUN server in the same address space may have seen no translation.
+ */
+function effectiveType(type: NatType | null): NatType {
+  return type === null || type === 'Undefined' ? 'Port Restricted cone NAT' : type;
+}
+
+function describe(type: NatType | null): string {
+  return type === null || type === 'Undefined' ? 'a NAT of unknown type' : `a ${type}`;
+}
+
+/** Which end does the re-adding: the symmetric one, else the one with the lower public key. */
+export function reAdds(local: TunnelFacts, remote: TunnelFacts): boolean {
+  const [mine, theirs] = [local.natType === 'Symmetric NAT', remote.natType === 'Symmetric NAT'];
+  if (mine !== theirs) return mine;
+  return local.key < remote.key;
+}
+
+/** A symmetric end adds its peer last: its mapping for this remote is made by its first packet only. */
+export function comesLast(local: NatType | null, remote: NatType | null): boolean {
+  return local === 'Symmetric NAT' && remote !== 'Symmetric NAT';
+}
+
+export interface TunnelFacts {
+  readonly natType: NatType | null;
+  readonly key: string;
+}
+
+/** corax says so in its endpoint's config; a raven remote answers probes by its own path and roams less. */
+export function isCorax(endpoint: TunnelEndpoint): boolean {
+  return endpoint.corax !== null;
+}
+
+export function probeAddressOf(endpoint: TunnelEndpoint): Ip | null {
+  return isCorax(endpoint) ? endpoint.probeAddress : null;
+}

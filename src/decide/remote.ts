@@ -1,0 +1,174 @@
+/** Everything about one remote gateway: what ought to be in force, what is to be done, and why. */
+import { formatHostPort, type HostPort, sameHostPort } from '../model/address.js';
+import type { RemoteFacts, Site, SiteFacts } from '../model/facts.js';
+import type { Gateway } from '../model/gateway.js';
+import type { Item, PeerItem } from '../model/item.js';
+import { DIRECT_ALL_LIMIT } from '../model/names.js';
+import type { Deed } from '../model/step.js';
+import { pairName } from './backoff.js';
+import { hasDirectPlane, neighbourItems, remoteEdgeItems } from './desired.js';
+import { hasSession } from './health.js';
+import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
+import { holeFields } from './publish.js';
+import { comesLast, isCorax, type PairVerdict, pairVerdict, reAdds, relayOf, siteOf } from './relations.js';
+import { SILENT_MS } from './timing.js';
+
+/** How a remote is reached: `none` says why not. */
+export type Relation =
+  | { readonly kind: 'none'; readonly reason: string }
+  /** Its tunnel ends at this node's. */
+  | { readonly kind: 'neighbour'; readonly remote: Site; readonly endpoint: HostPort | null }
+  /** Another edge, by the central relay and maybe directly. */
+  | { readonly kind: 'edge'; readonly remote: Site };
+
+export interface RemoteDecision {
+  readonly items: readonly Item[];
+  readonly deeds: readonly Deed[];
+  /** Null but for edge to edge. */
+  readonly path: PathMemory | null;
+  /** Unix milliseconds; Infinity = only when something changes. */
+  readonly wakeAt: number;
+  /** Something a person should know, or null. */
+  readonly complaint: string | null;
+}
+
+const NOTHING: RemoteDecision = { items: [], deeds: [], path: null, wakeAt: Number.POSITIVE_INFINITY, complaint: null };
+
+export function relationTo(site: SiteFacts, gateway: Gateway): Relation {
+  if (site.role === 'idle' || site.self === null) return { kind: 'none', reason: 'this node holds no tunnel' };
+  const remote = siteOf(gateway);
+  if (gateway.active === null) return { kind: 'none', reason: 'the gateway has no active tunnel endpoint' };
+  if (remote === null)
+    return { kind: 'none', reason: `node ${gateway.active.nodeName} has published no public key yet` };
+  const relay = relayOf(gateway);
+  if (relay !== null) return { kind: 'neighbour', remote, endpoint: relay.address };
+  if (!remote.endpoint.underNat) return { kind: 'none', reason: 'the relay says neither publicIP nor an own address' };
+  if (site.role === 'relay') return { kind: 'neighbour', remote, endpoint: remote.endpoint.hole };
+  return { kind: 'edge', remote };
+}
+
+export function decideRemote(
+  site: SiteFacts,
+  gateway: Gateway,
+  memory: PathMemory | null,
+  facts: RemoteFacts,
+  now: number,
+): RemoteDecision {
+  const relation = relationTo(site, gateway);
+  if (relation.kind === 'none') return NOTHING;
+  if (relation.kind === 'neighbour') return decideNeighbour(site, relation.remote, relation.endpoint, facts, now);
+  return decideEdge(site, relation.remote, memory ?? newPath(now), facts, now);
+}
+
+function decideNeighbour(
+  site: SiteFacts,
+  remote: Site,
+  endpoint: HostPort | null,
+  facts: RemoteFacts,
+  now: number,
+): RemoteDecision {
+  const items = neighbourItems(site, remote, endpoint);
+  const { peer } = facts.relay;
+  const aimed = aimSilent(remote, endpoint, peer, now);
+  const seen = peer !== null && peer.lastHandshake > 0 ? peer.endpoint : null;
+  const fields = holeFields(site, remote, seen);
+  if (fields === null) return { ...NOTHING, items, ...aimed };
+  if (typeof fields === 'string') return { ...NOTHING, items, ...aimed, complaint: `hole not published: ${fields}` };
+  // This relay's own sight is what gets published: the peer is not aimed at what it is about to replace.
+  const publish: Deed = { op: 'publish', gateway: remote.gateway.name, nodeName: remote.endpoint.nodeName, fields };
+  return { ...NOTHING, items, deeds: [publish] };
+}
+
+/** WireGuard follows a peer that moves, but not one that has moved unheard: where it says it is now counts then. */
+function aimSilent(remote: Site, endpoint: HostPort | null, peer: RemoteFacts['relay']['peer'], now: number) {
+  if (peer === null || endpoint === null || sameHostPort(peer.endpoint, endpoint)) return {};
+  const silentAt = peer.receivedAt + SILENT_MS;
+  if (now < silentAt) return { wakeAt: silentAt };
+  const item: PeerItem = { kind: 'peer', plane: 'relay', gateway: remote.gateway.name, key: remote.key, endpoint };
+  return {
+    deeds: [{ op: 'aim', peer: item, carries: remote.gateway.subnets, seenRxBytes: peer.rxBytes } satisfies Deed],
+  };
+}
+
+function decideEdge(
+  site: SiteFacts,
+  remote: Site,
+  memory: PathMemory,
+  facts: RemoteFacts,
+  now: number,
+): RemoteDecision {
+  const input = pathInput(site, remote, facts, now);
+  const decision = decidePath(memory, input);
+  const answeredInRow = currentProbe(decision.memory, facts.direct)?.answeredInRow ?? 0;
+  const session = hasSession(facts.direct.peer, now);
+  const candidate = { now, target: input.target, session, answeredInRow };
+  const items = remoteEdgeItems(site, remote, decision.memory, candidate);
+  const peer: PeerItem = {
+    kind: 'peer',
+    plane: 'direct',
+    gateway: remote.gateway.name,
+    key: remote.key,
+    endpoint: input.target,
+  };
+  const deeds = decision.deeds.map((deed): Deed => {
+    if (deed.op === 'punch') {
+      return { op: 'punch', gateway: remote.gateway.name, to: input.target as HostPort, ttl: deed.ttl };
+    }
+    return { op: deed.op, peer, carries: remote.gateway.subnets, seenRxBytes: facts.direct.peer?.rxBytes ?? 0 };
+  });
+  return { items, deeds, path: decision.memory, wakeAt: decision.wakeAt, complaint: null };
+}
+
+/** What the path's state machine needs to know of this pair. */
+export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now: number): PathInput {
+  const { hole } = remote.endpoint;
+  const own = site.self?.endpoint ?? null;
+  const localType = site.nat?.type ?? own?.natType ?? null;
+  const remoteType = remote.endpoint.natType;
+  const local = { natType: localType, key: site.publicKey };
+  return {
+    now,
+    pair: pairName(site.publicKey, remote.key),
+    verdict: verdict(site, remote, localType),
+    target: hole,
+    waitingFor: waitingFor(own?.hole ?? null, hole),
+    fingerprint: [own?.hole, hole]
+      .map((at) => (at ? formatHostPort(at) : '-'))
+      .concat(`${localType}`, `${remoteType}`, remote.key)
+      .join(' '),
+    reAdds: reAdds(local, { natType: remoteType, key: remote.key }),
+    comesLast: comesLast(localType, remoteType),
+    probed: isCorax(remote.endpoint) && remote.endpoint.probeAddress !== null && site.probeAddress !== null,
+    relay: facts.relay,
+    direct: facts.direct,
+    remotePath: facts.remotePath,
+  };
+}
+
+function verdict(site: SiteFacts, remote: Site, localType: PathTypes): PairVerdict {
+  if (!hasDirectPlane(site)) return { may: false, reason: 'direct paths are switched off (--direct none)' };
+  if (site.direct === 'auto' && site.crowded) {
+    return {
+      may: false,
+      reason: `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`,
+    };
+  }
+  return pairVerdict(localType, remote.endpoint.natType);
+}
+
+type PathTypes = Parameters<typeof pairVerdict>[0];
+
+/** Both ends start on the later of the two holes, which the store tells both at about the same time. */
+function waitingFor(own: HostPort | null, theirs: HostPort | null): string | null {
+  if (theirs === null) return "the other end's hole: the relay has not published it yet";
+  if (own === null) return 'the own hole: the relay has not published it yet';
+  return null;
+}
+
+/** Why the path is what it is, now, in one sentence. */
+export function reasonOf(site: SiteFacts, remote: Site, memory: PathMemory, facts: RemoteFacts, now: number): string {
+  const choice = currentChoice(memory, pathInput(site, remote, facts, now));
+  if (memory.state === 'direct') return choice.reason;
+  const answers = currentProbe(memory, facts.direct) !== null ? ` (${choice.reason})` : '';
+  return `${memory.reason}${memory.state === 'punching' ? answers : ''}`;
+}

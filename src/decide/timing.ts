@@ -1,0 +1,45 @@
+/** Milliseconds, each with where it comes from. */
+
+/** WireGuard initiates once in 5 s (REKEY_TIMEOUT); re-adding the peer about once a second gets round it. */
+export const RE_ADD_MS = 1_000;
+/** Up to so much is added to it, so that two ends never do anything in step. */
+export const RE_ADD_JITTER_MS = 300;
+/** How much later a symmetric end adds its peer: the store tells both ends at about the same time. */
+export const COMES_LAST_MS = 300;
+/** The own NAT is opened again with the next TTL after this. */
+export const PUNCH_AGAIN_MS = 1_000;
+/** TTL 2 passes the own NAT and dies behind it; 3 and 4 are for a NAT behind the NAT. */
+export const PUNCH_TTLS = [2, 3, 4] as const;
+/** A try without a handshake ends after this; the retry grid below has no finer step. */
+export const ATTEMPT_MS = 15_000;
+/** A handshake without one answered full-size probe is given up after this. */
+export const UNPROVEN_MS = 30_000;
+/** Nothing is done to a peer that received something so recently: the other end may be using it. */
+export const IN_USE_MS = 10_000;
+/** A relay-plane peer that sends keepalives every 5 s and was not heard for this long is looked for where it was published. */
+export const SILENT_MS = 15_000;
+/** WireGuard drops a session at this age (REJECT_AFTER_TIME). */
+export const SESSION_MS = 180_000;
+/** WireGuard owes a packet within 10 s (KEEPALIVE_TIMEOUT) while we send; two more for the way. */
+export const PASSIVE_DEAD_MS = 12_000;
+/** Probes lost in a row that make a plane dead. */
+export const LOST_IN_ROW = 3;
+/** Answers in a row that a direct plane needs before it carries traffic. */
+export const ANSWERS_NEEDED = 2;
+/** How long a plane that failed must answer before it is trusted again: doubled at each failure, up to. */
+export const TRUST_MS = 2_000;
+export const TRUST_MAX_MS = 300_000;
+/** A direct path that held this long has its failures forgiven. */
+export const FORGIVE_MS = 600_000;
+/** After an adopted direct path's first sight, probes get this long to say whether it lives. */
+export const ADOPTED_MS = 5_000;
+/** The ends' paths may differ this long before it is an error in status. */
+export const DIFFER_MS = 30_000;
+
+/** Between probes: on the plane in use and on a candidate; on the idle relay plane; after a loss. */
+export const PROBE_MS = 1_000;
+export const PROBE_CANDIDATE_MS = 250;
+export const PROBE_IDLE_MS = 5_000;
+export const PROBE_FAST_MS = 250;
+/** All idle probes of a node together stay under so many a second. */
+export const IDLE_PROBES_PER_S = 200;

@@ -1,0 +1,104 @@
+/** What the agent has observed, as decide sees it. All times are Unix milliseconds unless they say otherwise. */
+import type { HostPort, Ip, Prefix } from './address.js';
+import type { Gateway, TunnelEndpoint } from './gateway.js';
+import type { PublicKey } from './key.js';
+import type { Plane } from './names.js';
+import type { NatReport } from './nat.js';
+
+/** This node's part: `edge` and `relay` hold their gateway's tunnel, `idle` holds none. */
+export type Role = 'edge' | 'relay' | 'idle';
+
+/** Who gets a direct plane; `auto` is `all` up to DIRECT_ALL_LIMIT remote edges. */
+export type DirectPolicy = 'auto' | 'all' | 'none';
+
+/** The way out of this node for everything that is not tunnelled. */
+export interface Underlay {
+  readonly device: string;
+  readonly mtu: number;
+  /** The node's own addresses, of every device that is not ours. */
+  readonly addresses: readonly Ip[];
+}
+
+/** A gateway whose active endpoint can be connected to: it has a key. */
+export interface Site {
+  readonly gateway: Gateway;
+  readonly endpoint: TunnelEndpoint;
+  readonly key: PublicKey;
+}
+
+/** A relay that can be reached. */
+export interface Relay extends Site {
+  readonly address: HostPort;
+}
+
+/** What a tunnel driver knows of a peer on one plane. */
+export interface PeerFacts {
+  readonly endpoint: HostPort | null;
+  /** Unix seconds; 0 = never. */
+  readonly lastHandshake: number;
+  readonly rxBytes: number;
+  readonly txBytes: number;
+  /** When rxBytes was last seen to grow; 0 = never. */
+  readonly receivedAt: number;
+  /** When txBytes was last seen to grow by more than keepalives do; 0 = never. */
+  readonly sentAt: number;
+}
+
+/** What the prober knows of one remote on one plane. */
+export interface ProbeFacts {
+  readonly sent: number;
+  readonly received: number;
+  readonly lost: number;
+  readonly rttMs: number | null;
+  readonly jitterMs: number | null;
+  /** Of the latest probes, as a fraction of 1; null before the first. */
+  readonly loss: number | null;
+  readonly lostInRow: number;
+  readonly answeredInRow: number;
+  /** The largest packet that was answered, bytes. */
+  readonly answeredSize: number;
+  readonly generation: number;
+}
+
+export interface PlaneFacts {
+  readonly peer: PeerFacts | null;
+  readonly probe: ProbeFacts | null;
+}
+
+/** What is observed of one remote gateway. */
+export interface RemoteFacts {
+  readonly relay: PlaneFacts;
+  readonly direct: PlaneFacts;
+  /** The path that the other end says it is on, by its probes; null = not heard. */
+  readonly remotePath: Plane | null;
+}
+
+/** All that is not about one remote. */
+export interface SiteFacts {
+  readonly node: string;
+  readonly self: Site | null;
+  readonly role: Role;
+  readonly publicKey: PublicKey;
+  /** Null: the node has no address for probes; liveness is then passive. */
+  readonly probeAddress: Ip | null;
+  readonly underlay: Underlay | null;
+  readonly nat: NatReport | null;
+  /** Usable relays, by node name in byte order; the last is the central one. */
+  readonly relays: readonly Relay[];
+  /** Where the kernel has our relay-plane peers now: on an edge these are relays too. */
+  readonly relayEndpoints: readonly HostPort[];
+  /** The store was read whole at least once. Until then nothing is removed. */
+  readonly synced: boolean;
+  readonly direct: DirectPolicy;
+  /** Own prefixes, of all nodes of the own gateway. */
+  readonly subnets: readonly Prefix[];
+  /**
+   * Admitted remote edges, rounded up to a power of two: so that one edge more seldom is a change for all
+   * the others.
+   */
+  readonly scale: number;
+  /** There are more remote edges than `auto` gives a direct plane to. */
+  readonly crowded: boolean;
+  /** The own hole by STUN from the tunnel's port; only asked for where no relay exists. */
+  readonly stunHole: HostPort | null;
+}

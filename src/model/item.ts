@@ -1,0 +1,139 @@
+/**
+ * Everything that corax puts into the world is an item with a key: what ought to be there (decide), what
+ * is there (the agent's observation), and the steps between the two all speak of items.
+ */
+import type { HostPort, Ip, Prefix } from './address.js';
+import { sameHostPort } from './address.js';
+import type { PublicKey } from './key.js';
+import type { Plane } from './names.js';
+
+export interface DeviceItem {
+  readonly kind: 'device';
+  readonly plane: Plane;
+  readonly name: string;
+  readonly listenPort: number;
+  readonly mtu: number;
+}
+
+/** The probe address, a /32 on each device. */
+export interface AddressItem {
+  readonly kind: 'address';
+  readonly device: string;
+  readonly address: Ip;
+}
+
+export interface RuleItem {
+  readonly kind: 'rule';
+  readonly priority: number;
+  readonly family: 4 | 6;
+  readonly table: number;
+  readonly source: Ip | null;
+  readonly tos: number;
+  readonly fwmark: number;
+  /** Only ICMP: so that nobody else's TOS is taken for a probe's. */
+  readonly icmp: boolean;
+}
+
+export interface FirewallItem {
+  readonly kind: 'firewall';
+  /** Rewrite between the tunnel port and the direct plane's, but for these; null without a direct plane. */
+  readonly relays: readonly HostPort[] | null;
+  /** Keep what is relayed from one edge to another out of conntrack. */
+  readonly relaying: boolean;
+  /** Pod subnets of the own site: what leaves them by a tunnel keeps its source. */
+  readonly localSubnets: readonly Prefix[];
+  readonly devices: readonly string[];
+}
+
+export interface PeerItem {
+  readonly kind: 'peer';
+  readonly plane: Plane;
+  readonly gateway: string;
+  readonly key: PublicKey;
+  /** A hint, given when the peer is added; WireGuard follows the peer from there (roaming). */
+  readonly endpoint: HostPort | null;
+}
+
+/** A prefix that a peer may send from and is sent to: an allowed IP. A prefix has one peer a plane. */
+export interface CarryItem {
+  readonly kind: 'carry';
+  readonly plane: Plane;
+  readonly prefix: Prefix;
+  readonly peer: PublicKey;
+}
+
+export interface RouteItem {
+  readonly kind: 'route';
+  readonly table: number;
+  readonly prefix: Prefix;
+  readonly metric: number;
+  /** Null is an unreachable route. */
+  readonly device: string | null;
+  readonly source: Ip | null;
+}
+
+export interface ProbeItem {
+  readonly kind: 'probe';
+  readonly gateway: string;
+  readonly plane: Plane;
+  readonly source: Ip;
+  readonly destination: Ip;
+  readonly intervalMs: number;
+  readonly fastIntervalMs: number;
+  /** Bytes of the whole IP packet. */
+  readonly size: number;
+  /** The path that this end is on, told to the other. */
+  readonly path: Plane;
+  /** Another generation starts with fresh counters. */
+  readonly generation: number;
+}
+
+export type Item = DeviceItem | AddressItem | RuleItem | FirewallItem | PeerItem | CarryItem | RouteItem | ProbeItem;
+
+export type ItemKey = string;
+
+/** Two items with one key cannot both be in force. */
+export function keyOf(item: Item): ItemKey {
+  switch (item.kind) {
+    case 'device':
+      return `device ${item.name}`;
+    case 'address':
+      return `address ${item.device} ${item.address}`;
+    case 'rule':
+      return `rule ${item.family} ${item.priority} ${item.table} ${item.source ?? '-'} ${item.tos} ${item.fwmark}`;
+    case 'firewall':
+      return 'firewall';
+    case 'peer':
+      return `peer ${item.plane} ${item.key}`;
+    case 'carry':
+      return `carry ${item.plane} ${item.prefix}`;
+    case 'route':
+      return `route ${item.table} ${item.prefix} ${item.metric}`;
+    case 'probe':
+      return `probe ${item.plane} ${item.gateway}`;
+  }
+}
+
+/** Do two items of one key ask for the same? A peer's endpoint is a hint and does not count. */
+export function sameItem(a: Item, b: Item): boolean {
+  if (a === b) return true;
+  if (a.kind === 'peer' && b.kind === 'peer') return a.gateway === b.gateway;
+  if (a.kind === 'firewall' && b.kind === 'firewall') return sameFirewall(a, b);
+  const left = a as unknown as Record<string, unknown>;
+  const right = b as unknown as Record<string, unknown>;
+  return Object.keys(left).every((field) => left[field] === right[field]);
+}
+
+function sameFirewall(a: FirewallItem, b: FirewallItem): boolean {
+  return (
+    a.relaying === b.relaying &&
+    sameList(a.relays, b.relays, sameHostPort) &&
+    sameList(a.localSubnets, b.localSubnets, Object.is) &&
+    sameList(a.devices, b.devices, Object.is)
+  );
+}
+
+function sameList<T>(a: readonly T[] | null, b: readonly T[] | null, same: (a: T, b: T) => boolean): boolean {
+  if (a === null || b === null) return a === b;
+  return a.length === b.length && a.every((value, index) => same(value, b[index] as T));
+}

@@ -1,0 +1,39 @@
+/** Names and numbers that a half-upgraded cluster has to agree on with raven-agent, and those beside them. */
+
+export type Plane = 'relay' | 'direct';
+export const PLANES = ['relay', 'direct'] as const satisfies readonly Plane[];
+
+/** The one port that leaves the node: the hole belongs to it (raven's `--vpn-bind-port`). */
+export const TUNNEL_PORT = 4500;
+/** Where the direct plane's device listens; two stateless rules make it look like {@link TUNNEL_PORT}. */
+export const DIRECT_PORT = 4501;
+export const DEVICES: Readonly<Record<Plane, string>> = { relay: 'raven-wg0', direct: 'raven-wg1' };
+
+/** Seconds; raven's. NATs keep a UDP mapping for 30 s at the least that is seen in the field (RFC 4787 4.3 asks for 2 min). */
+export const KEEPALIVE_S = 5;
+/** What WireGuard, UDP and IPv6 take of the underlay's MTU; raven subtracts the same. */
+export const MTU_OVERHEAD = 80;
+
+/** Routing tables: `path` is raven's and carries traffic, the other two carry the probes of one plane each. */
+export const TABLES = { path: 9028, direct: 9029, relay: 9030 } as const;
+
+/**
+ * Rule priorities. The tunnel's own packets leave by the main table before anything of ours can catch
+ * them; 100 is raven's rule for non-gateway nodes; 101 is raven's for {@link TABLES}.path.
+ */
+export const RULE_PRIORITY = { underlay: 97, direct: 98, relay: 99, path: 101 } as const;
+
+/** Marks the tunnel's own packets. Clear of kube-proxy's bits 0x4000 and 0x8000 and of raven's 0x40. */
+export const TUNNEL_FWMARK = 0x1194;
+
+/**
+ * The IP TOS byte of a probe names its plane. The kernel copies it into the echo reply (RFC 1122 3.2.2.6),
+ * so the reply is routed by the same rule at the other end. Only bits 0x1c take part in a rule's match.
+ */
+export const PROBE_TOS: Readonly<Record<Plane, number>> = { direct: 0x10, relay: 0x08 };
+
+/** A route of this metric, unreachable, lies below every tunnel route: pod packets never leave in the clear. */
+export const UNREACHABLE_METRIC = 9000;
+
+/** Up to so many remote edges get a direct plane each without being asked for. */
+export const DIRECT_ALL_LIMIT = 100;

@@ -1,0 +1,89 @@
+/**
+ * What the agent says of itself: `corax status --json`, `corax explain --json`. Stable, because tests and
+ * people's scripts read it: keys are added, never renamed or removed. Unknown is null; loss is a fraction
+ * of 1; times are Unix seconds with a fraction; `rttMs` is in milliseconds; endpoints are "address:port"
+ * ("[address]:port" for IPv6).
+ */
+import * as z from 'zod';
+import { NAT_BEHAVIOURS, NAT_TYPES } from './nat.js';
+
+const hostPort = z.string().describe('address:port, [address]:port for IPv6');
+const unixTime = z.number().nonnegative().describe('Unix time in seconds');
+const bytes = z.number().nonnegative();
+
+const behaviour = z.enum(NAT_BEHAVIOURS).describe('RFC 4787, 4.1 and 5');
+
+const plane = z.object({
+  endpoint: hostPort.nullable(),
+  lastHandshake: unixTime.nullable(),
+  rttMs: z.number().nonnegative().nullable().describe('smoothed round-trip time in milliseconds'),
+  loss: z.number().min(0).max(1).nullable().describe('fraction of the latest probes that were lost'),
+  rxBytes: bytes.nullable(),
+  txBytes: bytes.nullable(),
+});
+
+const peer = z.object({
+  gateway: z.string(),
+  node: z.string().nullable().describe("the remote gateway's active node"),
+  subnets: z.array(z.string()),
+  path: z.enum(['relay', 'direct']).nullable().describe('the plane that carries traffic now; null where none does'),
+  state: z.enum(['relayed', 'punching', 'direct']),
+  since: unixTime.nullable().describe('when the peer entered this state'),
+  reason: z.string().describe('why the path is what it is, in one sentence'),
+  planes: z.object({ relay: plane.nullable(), direct: plane.nullable() }).describe('null where there is none'),
+});
+
+const problem = z.object({
+  code: z.string().describe('one of the CORAX_* codes'),
+  gateway: z.string().nullable().describe('the gateway concerned; CORAX_GATEWAY names one that was refused'),
+  message: z.string(),
+  since: unixTime.nullable(),
+});
+
+export const statusSchema = z
+  .object({
+    node: z.string(),
+    gateway: z.string().nullable().describe('the gateway that this node belongs to'),
+    role: z.enum(['edge', 'relay']).nullable().describe('null while this node is the active endpoint of no gateway'),
+    driver: z.enum(['wireguard', 'libreswan']),
+    version: z.string(),
+    startedAt: unixTime,
+    nat: z.object({
+      type: z.enum(NAT_TYPES).nullable().describe("in raven's words"),
+      mapping: behaviour.nullable(),
+      filtering: behaviour.nullable(),
+      hole: hostPort.nullable().describe("the tunnel port's server-reflexive address (RFC 8445)"),
+    }),
+    store: z.object({
+      kind: z.enum(['directory', 'kubernetes']),
+      synced: z.boolean().describe('read in whole at least once'),
+      lastError: z.string().nullable(),
+    }),
+    engine: z
+      .object({ wireguardMessages: z.int(), routeMessages: z.int(), nftTransactions: z.int(), probesSent: z.int() })
+      .describe('what was sent to the kernel since the start'),
+    peers: z.array(peer),
+    errors: z.array(problem),
+  })
+  .meta({ title: 'corax status' });
+
+export const peersSchema = z.object({ peers: z.array(peer) });
+
+/** The facts and rules behind one path, in the order in which they decided it. */
+export const explanationSchema = z.object({
+  gateway: z.string(),
+  facts: z.array(z.tuple([z.string(), z.string()])).describe('label and value'),
+  reason: z.string(),
+  wouldChange: z.array(z.string()).describe('what would change the path'),
+});
+
+export type Status = z.infer<typeof statusSchema>;
+export type PeerStatus = z.infer<typeof peer>;
+export type PlaneStatus = z.infer<typeof plane>;
+export type StatusError = z.infer<typeof problem>;
+export type Explanation = z.infer<typeof explanationSchema>;
+
+/** JSON Schema (2020-12) of `corax status --json`; further keys are allowed. */
+export function statusJsonSchema(): object {
+  return z.toJSONSchema(statusSchema, { io: 'input' });
+}

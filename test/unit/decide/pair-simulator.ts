@@ -1,0 +1,367 @@
+/**
+ * Two ends of a pair, each with the real path state machine, over a model of WireGuard, their NATs and the
+ * network between them. Deterministic: time passes only by the queue of events.
+ */
+import { pairName } from '#src/decide/backoff.js';
+import { hasSession } from '#src/decide/health.js';
+import { decidePath, newPath, type PathInput, type PathMemory, planeOf, wantsPeer } from '#src/decide/path.js';
+import { comesLast, pairVerdict, reAdds } from '#src/decide/relations.js';
+import { IN_USE_MS, LOST_IN_ROW } from '#src/decide/timing.js';
+import type { PeerFacts, ProbeFacts } from '#src/model/facts.js';
+import type { NatType } from '#src/model/nat.js';
+import { at, FULL, keyOf, PORT, peerFacts, probeFacts, SYMMETRIC } from './fixtures.js';
+
+export const START = 1_800_000_000_000;
+const RTT_MS = 40;
+/** WireGuard's REKEY_TIMEOUT, REKEY_AFTER_TIME, and KEEPALIVE_TIMEOUT + REKEY_TIMEOUT. */
+const REKEY_TIMEOUT = 5_000;
+const REKEY_AFTER = 120_000;
+const NO_ANSWER = 15_000;
+const PROBE_TIMEOUT = 1_000;
+
+export interface PairOptions {
+  readonly types?: readonly [NatType | null, NatType | null];
+  /** Milliseconds by which B learns the holes later than A. */
+  readonly lag?: number;
+  /** Full-size packets do not pass. */
+  readonly dropsFragments?: boolean;
+}
+
+/** What an end has of the other in its kernel. */
+interface Peer {
+  lastInitiation: number;
+  lastHandshake: number;
+  /** The latest first: WireGuard keeps the previous, the current and the next key pair. */
+  sessions: number[];
+  receivedAt: number;
+  /** The endpoint was learned from a packet of the other's. */
+  learned: boolean;
+  rxBytes: number;
+}
+
+export class End {
+  readonly reAdds: number[] = [];
+  readonly removals: { at: number; receivedAt: number }[] = [];
+  readonly punches: number[] = [];
+  readonly states: { at: number; state: string; reason: string }[] = [];
+  readonly decisions: number[] = [];
+  memory: PathMemory = newPath(START);
+  hole = 0;
+  wakes = 0;
+  knowsHoles = false;
+  type: NatType | null;
+  peer: Peer | null = null;
+  /** Something was sent to the other: the own NAT lets its packets in. */
+  opened = false;
+  probe: ProbeFacts | null = null;
+  outcomes: number[] = [];
+  remotePath: 'relay' | 'direct' | null = null;
+  readonly name: string;
+  readonly key: string;
+
+  constructor(name: string, key: string, type: NatType | null) {
+    this.name = name;
+    this.key = key;
+    this.type = type;
+  }
+
+  get isDirect(): boolean {
+    return this.memory.state === 'direct';
+  }
+}
+
+export class Pair {
+  readonly a: End;
+  readonly b: End;
+  cut = false;
+  /** Every nth packet of a probe is lost; 0 = none. */
+  lossEvery = 0;
+  now = START;
+  readonly #options: PairOptions;
+  readonly #queue: { at: number; order: number; run: () => void }[] = [];
+  #order = 0;
+  #sessions = 0;
+  #probes = 0;
+
+  constructor(options: PairOptions = {}) {
+    const [left, right] = options.types ?? [PORT, PORT];
+    this.#options = options;
+    this.a = new End('a', keyOf(1), left);
+    this.b = new End('b', keyOf(2), right);
+    this.#at(0, () => this.#learnHoles(this.a));
+    this.#at(options.lag ?? 0, () => this.#learnHoles(this.b));
+    for (const end of [this.a, this.b]) {
+      this.#every(
+        end,
+        () => (end.memory.state === 'punching' ? 200 : 1000),
+        () => end.memory.state !== 'relayed' && this.#decide(end),
+      );
+      this.#every(
+        end,
+        () => 1000,
+        () => this.#wireguard(end),
+      );
+      this.#every(
+        end,
+        () => (end.memory.state === 'punching' && (end.probe?.answeredInRow ?? 0) < 2 ? 250 : 1000),
+        () => this.#sendProbe(end),
+      );
+    }
+  }
+
+  other(end: End): End {
+    return end === this.a ? this.b : this.a;
+  }
+
+  get bothDirect(): boolean {
+    return this.a.isDirect && this.b.isDirect;
+  }
+
+  get bothRelayed(): boolean {
+    return !this.a.isDirect && !this.b.isDirect;
+  }
+
+  /** Lets so much time pass. */
+  run(ms: number): void {
+    const until = this.now + ms;
+    for (;;) {
+      const next = this.#queue[0];
+      if (next === undefined || next.at > until) break;
+      this.#queue.shift();
+      this.now = next.at;
+      next.run();
+    }
+    this.now = until;
+  }
+
+  /** Lets time pass until it is so. @returns milliseconds it took, Infinity if it did not come to it */
+  until(what: () => boolean, limitMs: number): number {
+    const from = this.now;
+    while (this.now - from < limitMs) {
+      if (what()) return this.now - from;
+      this.run(10);
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** One end's NAT gives it another port; the relay publishes it to both. */
+  rebind(end: End, type: NatType | null = end.type): void {
+    end.hole += 1;
+    end.type = type;
+    end.opened = false;
+    for (const each of [this.a, this.b]) {
+      if (each.peer !== null) each.peer.learned = false;
+      this.#decide(each);
+    }
+  }
+
+  input(end: End): PathInput {
+    const other = this.other(end);
+    const hole = (of: End) => at('198.51.100.1', 10_000 + of.hole);
+    const relayProbe = probeFacts({ received: 9, answeredInRow: 9, rttMs: 60, loss: 0 });
+    return {
+      now: this.now,
+      pair: pairName(this.a.key, this.b.key),
+      verdict: pairVerdict(end.type, other.type),
+      target: end.knowsHoles ? hole(other) : null,
+      waitingFor: end.knowsHoles ? null : "the other end's hole",
+      fingerprint: `${hole(end).port} ${hole(other).port} ${end.type} ${other.type}`,
+      reAdds: reAdds({ natType: end.type, key: end.key }, { natType: other.type, key: other.key }),
+      comesLast: comesLast(end.type, other.type),
+      probed: true,
+      relay: { peer: null, probe: relayProbe },
+      direct: { peer: this.#peerFacts(end), probe: end.probe },
+      remotePath: end.remotePath,
+    };
+  }
+
+  #peerFacts(end: End): PeerFacts | null {
+    const { peer } = end;
+    if (peer === null) return null;
+    return peerFacts({ lastHandshake: peer.lastHandshake / 1000, receivedAt: peer.receivedAt, rxBytes: peer.rxBytes });
+  }
+
+  #learnHoles(end: End): void {
+    end.knowsHoles = true;
+    this.#decide(end);
+  }
+
+  #decide(end: End): void {
+    const before = end.memory;
+    const decision = decidePath(before, this.input(end));
+    end.decisions.push(this.now);
+    end.memory = decision.memory;
+    if (decision.memory.state !== before.state) {
+      end.states.push({ at: this.now, state: decision.memory.state, reason: decision.memory.reason });
+    }
+    if (!wantsPeer(end.memory, this.now)) this.#removePeer(end);
+    for (const deed of decision.deeds) {
+      if (deed.op === 'punch') {
+        end.punches.push(deed.ttl);
+        end.opened = true;
+      }
+    }
+    if (wantsPeer(end.memory, this.now) && end.peer === null) this.#addPeer(end);
+    for (const deed of decision.deeds) {
+      if (deed.op !== 're-add') continue;
+      if (end.peer !== null) end.removals.push({ at: this.now, receivedAt: end.peer.receivedAt });
+      end.reAdds.push(this.now);
+      this.#addPeer(end);
+    }
+    const session = hasSession(this.#peerFacts(end), this.now);
+    const wanted = end.isDirect || (wantsPeer(end.memory, this.now) && session);
+    if (!wanted) end.probe = null;
+    else if (end.probe?.generation !== end.memory.generation) {
+      end.probe = probeFacts({ generation: end.memory.generation });
+      end.outcomes = [];
+    }
+    if (decision.wakeAt <= this.now) throw new Error(`${end.name} wants to wake at ${decision.wakeAt - this.now} ms`);
+    // One wake-up at a time, as the agent's loop has it.
+    const wake = ++end.wakes;
+    if (Number.isFinite(decision.wakeAt)) {
+      this.#at(decision.wakeAt - this.now, () => end.wakes === wake && this.#decide(end));
+    }
+  }
+
+  #addPeer(end: End): void {
+    end.peer = { lastInitiation: 0, lastHandshake: 0, sessions: [], receivedAt: 0, learned: false, rxBytes: 0 };
+    this.#initiate(end);
+  }
+
+  #removePeer(end: End): void {
+    if (end.peer === null) return;
+    end.removals.push({ at: this.now, receivedAt: end.peer.receivedAt });
+    end.peer = null;
+  }
+
+  /** What the kernel does by itself: initiations, keepalives. */
+  #wireguard(end: End): void {
+    const { peer } = end;
+    if (peer === null) return;
+    const fresh = peer.sessions.length > 0 && this.now - peer.lastHandshake < REKEY_AFTER;
+    const heard = this.now - Math.max(peer.receivedAt, peer.lastHandshake) < NO_ANSWER;
+    if ((!fresh || !heard) && this.now - peer.lastInitiation >= REKEY_TIMEOUT) this.#initiate(end);
+    if (peer.sessions.length > 0) this.#send(end, () => undefined);
+  }
+
+  #initiate(end: End): void {
+    const { peer } = end;
+    if (peer === null) return;
+    peer.lastInitiation = this.now;
+    end.opened = true;
+    const other = this.other(end);
+    this.#at(RTT_MS / 2, () => {
+      if (end.peer !== peer || other.peer === null || !this.#arrives(end, other)) return;
+      const session = ++this.#sessions;
+      const responder = other.peer;
+      other.opened = true;
+      this.#received(responder, session);
+      this.#at(RTT_MS / 2, () => {
+        if (end.peer === peer && !this.cut) this.#received(peer, session);
+      });
+    });
+  }
+
+  #received(peer: Peer, session: number): void {
+    peer.sessions = [session, ...peer.sessions].slice(0, 3);
+    peer.lastHandshake = this.now;
+    peer.receivedAt = this.now;
+    peer.learned = true;
+    peer.rxBytes += 148;
+  }
+
+  #arrives(from: End, to: End): boolean {
+    if (this.cut) return false;
+    if (to.type !== FULL && !to.opened) return false;
+    // The published hole of a symmetric NAT is no way in; what it sends tells the right one.
+    return to.type !== SYMMETRIC || from.peer?.learned === true;
+  }
+
+  /** A data packet; it is heard when both have the same session. */
+  #send(end: End, heard: () => void): void {
+    const other = this.other(end);
+    const session = end.peer?.sessions[0];
+    this.#at(RTT_MS / 2, () => {
+      if (session === undefined || !other.peer?.sessions.includes(session) || !this.#arrives(end, other)) return;
+      other.peer.receivedAt = this.now;
+      other.peer.rxBytes += 64;
+      heard();
+    });
+  }
+
+  #sendProbe(end: End): void {
+    const { probe, peer } = end;
+    if (probe === null || peer === null) return;
+    const { generation } = probe;
+    const state = planeOf(end.memory);
+    const full = end.memory.state !== 'direct';
+    const other = this.other(end);
+    let answered = false;
+    this.#update(end, generation, (facts) => ({ sent: facts.sent + 1 }));
+    this.#probes += 1;
+    if (this.lossEvery === 0 || this.#probes % this.lossEvery !== 0) {
+      this.#send(end, () => {
+        if (full && this.#options.dropsFragments) return;
+        if (other.remotePath !== state) {
+          other.remotePath = state;
+          this.#decide(other);
+        }
+        this.#send(other, () => {
+          answered = true;
+          this.#update(end, generation, (facts) => ({
+            received: facts.received + 1,
+            answeredInRow: facts.answeredInRow + 1,
+            lostInRow: 0,
+            rttMs: RTT_MS,
+          }));
+        });
+      });
+    }
+    this.#at(PROBE_TIMEOUT, () => {
+      if (answered) return;
+      this.#update(end, generation, (facts) => ({
+        lost: facts.lost + 1,
+        lostInRow: facts.lostInRow + 1,
+        answeredInRow: 0,
+      }));
+      // The first lost one is followed quickly: the plane is dead a second later, not two.
+      if (end.probe?.lostInRow === 1) for (const ms of [250, 500]) this.#at(ms, () => this.#sendProbe(end));
+      if (end.probe !== null && end.probe.lostInRow >= LOST_IN_ROW) this.#decide(end);
+    });
+  }
+
+  #update(end: End, generation: number, change: (facts: ProbeFacts) => Partial<ProbeFacts>): void {
+    if (end.probe?.generation !== generation) return;
+    const before = end.probe;
+    const facts = { ...before, ...change(before) };
+    // Of the latest 32, as the native prober has it.
+    if (facts.lost > before.lost) end.outcomes.push(1);
+    if (facts.received > before.received) end.outcomes.push(0);
+    end.outcomes = end.outcomes.slice(-32);
+    end.probe = {
+      ...facts,
+      loss: end.outcomes.reduce((sum, lost) => sum + lost, 0) / Math.max(1, end.outcomes.length),
+    };
+  }
+
+  #every(end: End, ms: () => number, run: () => void): void {
+    const again = () => {
+      run();
+      this.#at(ms(), again);
+    };
+    // Not in step with the other end.
+    this.#at(end === this.a ? 7 : 31, again);
+  }
+
+  #at(ms: number, run: () => void): void {
+    const event = { at: this.now + ms, order: ++this.#order, run };
+    const index = this.#queue.findIndex((other) => other.at > event.at);
+    if (index < 0) this.#queue.push(event);
+    else this.#queue.splice(index, 0, event);
+  }
+}
+
+/** A removal of a peer that the other end may be using. */
+export function inUse({ at: when, receivedAt }: { at: number; receivedAt: number }): boolean {
+  return receivedAt > 0 && when - receivedAt <= IN_USE_MS;
+}

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { adoptedPath, decidePath, newPath, type PathInput, type PathMemory, wantsPeer } from '#src/decide/path.js';
+import { ADOPTED_MS, IN_USE_MS } from '#src/decide/timing.js';
+import { at, peerFacts, probeFacts } from './fixtures.js';
+
+const NOW = 1_800_000_000_000;
+const ALIVE = probeFacts({ received: 9, answeredInRow: 9, rttMs: 40, loss: 0 });
+
+function input(more: Partial<PathInput> = {}): PathInput {
+  return {
+    now: NOW,
+    pair: 'a b',
+    verdict: { may: true, reason: 'may' },
+    target: at('198.51.100.2'),
+    waitingFor: null,
+    fingerprint: 'f',
+    reAdds: true,
+    comesLast: false,
+    probed: true,
+    relay: { peer: null, probe: ALIVE },
+    direct: { peer: null, probe: null },
+    remotePath: null,
+    ...more,
+  };
+}
+
+const live = (generation: number, more = {}) => ({
+  peer: peerFacts({ lastHandshake: NOW / 1000 - 1, receivedAt: NOW - 100 }),
+  probe: probeFacts({ received: 1, answeredInRow: 1, rttMs: 30, loss: 0, generation, ...more }),
+});
+const direct: PathMemory = { ...newPath(NOW - 60_000), state: 'direct', fingerprint: 'f', generation: 3, proven: true };
+const punching: PathMemory = {
+  ...direct,
+  state: 'punching',
+  startedAt: NOW - 500,
+  addAt: NOW - 500,
+  punchedAt: NOW - 500,
+};
+
+describe('one decision about a path', () => {
+  it('waits, and says for what', () => {
+    const { memory, deeds, wakeAt } = decidePath(newPath(NOW), input({ waitingFor: 'the own hole' }));
+    assert.deepEqual(
+      [memory.state, memory.reason, deeds, wakeAt],
+      ['relayed', 'waiting for the own hole', [], Infinity],
+    );
+  });
+
+  it('starts when both holes are known: opens the own NAT, adds the peer', () => {
+    const { memory, deeds } = decidePath(newPath(NOW), input());
+    assert.deepEqual(deeds, [{ op: 'punch', ttl: 2 }]);
+    assert.equal(memory.state, 'punching');
+    assert.ok(wantsPeer(memory, NOW), 'at once');
+  });
+
+  it('follows the other end with one answer, and otherwise wants more', () => {
+    assert.equal(decidePath(punching, input({ direct: live(3) })).memory.state, 'punching');
+    const followed = decidePath(punching, input({ direct: live(3), remotePath: 'direct' })).memory;
+    assert.equal(followed.state, 'direct');
+    assert.match(followed.reason, /the other end is direct/);
+    assert.equal(decidePath(punching, input({ direct: live(3, { answeredInRow: 2 }) })).memory.state, 'direct');
+  });
+
+  it('believes no probe of an earlier try', () => {
+    const stale = live(2, { answeredInRow: 99 });
+    assert.equal(decidePath(punching, input({ direct: stale, remotePath: 'direct' })).memory.state, 'punching');
+  });
+
+  it('stays direct whatever is published meanwhile, and starts over when relayed', () => {
+    const moved = input({ fingerprint: 'g', direct: live(3), target: null, waitingFor: 'a hole' });
+    assert.equal(decidePath(direct, moved).memory.state, 'direct');
+    const again = decidePath(
+      { ...direct, state: 'relayed', failures: 5, nextTryAt: NOW + 9e6 },
+      input({ fingerprint: 'g' }),
+    );
+    assert.equal(again.memory.state, 'punching');
+    assert.equal(again.memory.failures, 0);
+  });
+
+  it('stays where it is when both planes are dead', () => {
+    const dead = { peer: null, probe: probeFacts({ received: 1, lostInRow: 3, generation: 3 }) };
+    assert.equal(decidePath(direct, input({ relay: dead, direct: dead })).memory.state, 'direct');
+    const fallen = decidePath(direct, input({ direct: dead }));
+    assert.equal(fallen.memory.state, 'punching');
+    assert.equal(fallen.memory.trustMs, 2000);
+  });
+
+  it('gives an adopted path its time, and then judges it', () => {
+    const adopted = adoptedPath(NOW, 'f');
+    const first = decidePath(adopted, input());
+    assert.deepEqual([first.memory.state, first.wakeAt], ['direct', NOW + ADOPTED_MS]);
+    assert.equal(decidePath(adopted, input({ now: NOW + ADOPTED_MS })).memory.state, 'punching');
+    const answered = decidePath(adopted, input({ now: NOW + 1000, direct: live(0) })).memory;
+    assert.deepEqual([answered.state, answered.adopted], ['direct', false]);
+  });
+
+  it('spares a peer in use from coming last', () => {
+    const { memory } = decidePath(
+      { ...punching, fingerprint: 'old' },
+      input({ comesLast: true, direct: { ...live(3), probe: null } }),
+    );
+    assert.ok(wantsPeer(memory, NOW), 'the peer stays');
+  });
+
+  it('ends when the pair may not', () => {
+    const { memory } = decidePath(direct, input({ verdict: { may: false, reason: 'switched off' }, direct: live(3) }));
+    assert.deepEqual([memory.state, memory.reason], ['relayed', 'switched off']);
+  });
+});
+
+const times = fc.integer({ min: -200_000, max: 200_000 }).map((ms) => NOW + ms);
+const past = fc.oneof(
+  fc.constant(0),
+  fc.integer({ min: 0, max: 200_000 }).map((ms) => NOW - ms),
+);
+const memories: fc.Arbitrary<PathMemory> = fc.record({
+  state: fc.constantFrom('relayed', 'punching', 'direct'),
+  since: past,
+  reason: fc.constant(''),
+  fingerprint: fc.constantFrom('', 'f', 'g'),
+  failures: fc.nat(12),
+  nextTryAt: times,
+  startedAt: past,
+  addAt: times,
+  punches: fc.nat(20),
+  punchedAt: past,
+  generation: fc.nat(2),
+  trustMs: fc.constantFrom(0, 2000, 300_000),
+  proven: fc.boolean(),
+  adopted: fc.boolean(),
+});
+const probes = fc.option(
+  fc
+    .record({
+      received: fc.nat(3),
+      lostInRow: fc.nat(4),
+      answeredInRow: fc.nat(400),
+      rttMs: fc.option(fc.double({ min: 0, max: 900, noNaN: true })),
+      loss: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
+      generation: fc.nat(2),
+    })
+    .map((facts) => probeFacts(facts)),
+);
+const peers = fc.option(
+  fc
+    .record({ lastHandshake: past.map((ms) => ms / 1000), receivedAt: past, sentAt: past })
+    .map((facts) => peerFacts(facts)),
+);
+const planes = fc.record({ peer: peers, probe: probes });
+const inputs: fc.Arbitrary<PathInput> = fc
+  .record({
+    verdict: fc.record({ may: fc.boolean(), reason: fc.constant('r') }),
+    known: fc.boolean(),
+    fingerprint: fc.constantFrom('f', 'g'),
+    reAdds: fc.boolean(),
+    comesLast: fc.boolean(),
+    probed: fc.boolean(),
+    relay: planes,
+    direct: planes,
+    remotePath: fc.constantFrom(null, 'relay' as const, 'direct' as const),
+  })
+  .map(({ known, ...rest }) =>
+    input({ ...rest, target: known ? at('198.51.100.2') : null, waitingFor: known ? null : 'a hole' }),
+  );
+
+describe('any decision about a path', () => {
+  it('wakes later than now, touches no peer in use, and has somewhere to send to', () => {
+    fc.assert(
+      fc.property(memories, inputs, (memory, observed) => {
+        const { memory: after, deeds, wakeAt } = decidePath(memory, observed);
+        assert.ok(wakeAt > NOW, `wakes at ${wakeAt - NOW}`);
+        const touching = deeds.filter(({ op }) => op !== 'punch');
+        const receivedAt = observed.direct.peer?.receivedAt ?? 0;
+        if (NOW - receivedAt <= IN_USE_MS) assert.deepEqual(touching, []);
+        if (observed.direct.peer === null) assert.deepEqual(touching, []);
+        if (deeds.length > 0) assert.notEqual(observed.target, null);
+        if (after.state !== 'relayed') assert.ok(observed.verdict.may, 'only where it may');
+        if (after.state === 'direct' && memory.state !== 'direct') {
+          assert.ok(
+            !observed.probed || observed.direct.probe?.generation === memory.generation,
+            'by probes of this try',
+          );
+        }
+        assert.notEqual(after.reason, undefined);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+});
