@@ -1,0 +1,261 @@
+/**
+ * Flags over environment over file, checked once into a frozen Config. Every error names the flag, the
+ * variable or the key, the value, and what is expected; all of them are told at once.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import * as path from 'node:path';
+import { parseDocument } from 'yaml';
+import { type Listen, OPTION_KEYS, OPTIONS, type OptionKey, type OptionValue } from './config/options.js';
+import { checkPsk, missingPsk, PSK_VARIABLE, readPskFile } from './config/psk.js';
+import { RAVEN_ALIASES, ravenDirect, ravenWarnings } from './config/raven.js';
+import { CoraxError, codeOf, messageOf } from './errors.js';
+import type { Ip } from './model/address.js';
+import type { Secret } from './model/secret.js';
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type LogLevel = OptionValue<'logLevel'>;
+
+interface CommonConfig {
+  readonly nodeIp: Ip | null;
+  readonly driver: 'wireguard';
+  /** "host:port" each. */
+  readonly stun: readonly string[];
+  /** Absolute. */
+  readonly stateDir: string;
+  /** Absolute. */
+  readonly socket: string;
+  /** Null: not served. */
+  readonly metrics: ListenAddress | null;
+  readonly health: ListenAddress | null;
+  /** auto: all up to DIRECT_ALL_LIMIT remote edges, demand above. */
+  readonly direct: OptionValue<'direct'>;
+  readonly logLevel: LogLevel;
+}
+
+export interface AgentConfig extends CommonConfig {
+  readonly cleanup: false;
+  readonly node: string;
+  /** Absolute path of the folder of Gateways. */
+  readonly gateways: string;
+  readonly psk: Secret;
+}
+
+/** `--cleanup` removes what was made on this node; it needs no key, no Gateways and no name. */
+export interface CleanupConfig extends CommonConfig {
+  readonly cleanup: true;
+  readonly node: string | null;
+  readonly gateways: string | null;
+  readonly psk: null;
+}
+
+export type Config = AgentConfig | CleanupConfig;
+
+export const DEFAULT_STATE_DIR = '/var/lib/corax';
+export const DEFAULT_SOCKET = '/run/corax/agent.sock';
+const METRICS_PORT = 10265;
+const HEALTH_PORT = 10275;
+const CONFIG_FILE_LIMIT = 1 << 20;
+
+/** Flags in commander's camelCase, raven's among them; `config` and `cleanup` beside the options. */
+export type Flags = Readonly<Record<string, unknown>>;
+export type Environment = Record<string, string | undefined>;
+
+interface Raw {
+  readonly value: unknown;
+  /** How a person wrote it: "--driver", "CORAX_DRIVER", "driver in FILE". */
+  readonly source: string;
+  readonly layer: 'flag' | 'environment' | 'file';
+  /** What relative paths are relative to. */
+  readonly base: string;
+}
+
+/** Values that were checked; absent where nobody set them. */
+type Values = { [K in OptionKey]?: OptionValue<K> };
+
+/**
+ * Takes the key out of `env` (a child process must not inherit it; /proc/PID/environ keeps the first
+ * block of a process for root and the same user, which no process can change from inside).
+ * Throws CORAX_CONFIG and CORAX_PSK.
+ */
+export function loadConfig(flags: Flags, env: Environment): { config: Config; warnings: string[] } {
+  const pskText = env[PSK_VARIABLE];
+  delete env[PSK_VARIABLE];
+
+  const warnings = ravenWarnings(flags);
+  const raw = gather(flags, env);
+  const problems: string[] = [];
+  const values = check(raw, problems);
+  const file = (key: 'stateDir' | 'socket' | 'gateways' | 'pskFile') => {
+    const value = values[key];
+    return value === undefined ? undefined : path.resolve(raw.get(key)?.base ?? '.', value);
+  };
+
+  const cleanup = flags.cleanup === true;
+  const gateways = file('gateways');
+  if (gateways !== undefined) checkFolder(gateways, raw.get('gateways')?.source ?? '', problems);
+  if (values.driver === 'libreswan') {
+    problems.push(`${describe(raw.get('driver'))}: the libreswan driver is not in this version yet, use wireguard`);
+  }
+  if (!cleanup && !raw.has('node'))
+    problems.push(`--node is missing (or NODE_NAME): expected ${OPTIONS.node.expected}`);
+  if (!cleanup && !raw.has('gateways')) {
+    problems.push(
+      `--gateways is missing: expected ${OPTIONS.gateways.expected} (the Kubernetes store is not in this version yet)`,
+    );
+  }
+  const nodeIp = values.nodeIp ?? null;
+  const metrics = listen(values.metricsAddr, nodeIp, METRICS_PORT);
+  const health = listen(values.healthAddr, nodeIp, HEALTH_PORT);
+  if (metrics !== null && health !== null && metrics.port === health.port && metrics.host === health.host) {
+    problems.push(`--metrics-addr and --health-addr are both ${metrics.host}:${metrics.port}: expected two addresses`);
+  }
+  if (problems.length > 0) throw new CoraxError('CORAX_CONFIG', problems.join('\n'));
+
+  const common: CommonConfig = {
+    nodeIp,
+    driver: 'wireguard',
+    stun: values.stun ?? [],
+    stateDir: file('stateDir') ?? DEFAULT_STATE_DIR,
+    socket: file('socket') ?? DEFAULT_SOCKET,
+    metrics,
+    health,
+    direct: values.direct ?? ravenDirect(flags) ?? 'auto',
+    logLevel: values.logLevel ?? 'info',
+  };
+  if (cleanup) {
+    const config: CleanupConfig = {
+      ...common,
+      cleanup,
+      node: values.node ?? null,
+      gateways: gateways ?? null,
+      psk: null,
+    };
+    return { config: deepFreeze(config), warnings };
+  }
+  const psk = choosePsk(file('pskFile'), raw.get('pskFile'), pskText, warnings);
+  const config: AgentConfig = { ...common, cleanup, node: values.node ?? '', gateways: gateways ?? '', psk };
+  return { config: deepFreeze(config), warnings };
+}
+
+/** The raw value of every option that somebody set, from the first layer that has it. */
+function gather(flags: Flags, env: Environment): ReadonlyMap<OptionKey, Raw> {
+  const raw = new Map<OptionKey, Raw>();
+  const put = (key: OptionKey, entry: Raw) => {
+    if (!raw.has(key)) raw.set(key, entry);
+  };
+  const here = process.cwd();
+  for (const key of OPTION_KEYS) {
+    if (flags[key] !== undefined) {
+      put(key, { value: flags[key], source: OPTIONS[key].flag, layer: 'flag', base: here });
+    }
+  }
+  for (const [name, { flag, key }] of RAVEN_ALIASES) {
+    if (flags[name] !== undefined) put(key, { value: flags[name], source: flag, layer: 'flag', base: here });
+  }
+  for (const key of OPTION_KEYS) {
+    for (const name of OPTIONS[key].env) {
+      const text = env[name];
+      // A manifest often sets a variable to nothing; that is not setting it
+      if (text === undefined || text === '') continue;
+      const value = 'list' in OPTIONS[key] ? text.split(/[\s,]+/).filter((part) => part !== '') : text;
+      put(key, { value, source: name, layer: 'environment', base: here });
+    }
+  }
+  const configFile = flags.config ?? env.CORAX_CONFIG;
+  if (typeof configFile === 'string' && configFile !== '') {
+    const name = path.resolve(configFile);
+    for (const [key, value] of readConfigFile(name)) {
+      put(key, { value, source: `${key} in ${name}`, layer: 'file', base: path.dirname(name) });
+    }
+  }
+  return raw;
+}
+
+function readConfigFile(name: string): Array<[OptionKey, unknown]> {
+  const refuse = (why: string) => new CoraxError('CORAX_CONFIG', `--config ${name}: ${why}`);
+  let text: string;
+  try {
+    const stat = statSync(name);
+    if (!stat.isFile()) throw new Error('it is no regular file');
+    if (stat.size > CONFIG_FILE_LIMIT) throw new Error(`it is larger than ${CONFIG_FILE_LIMIT} bytes`);
+    text = readFileSync(name, 'utf8');
+  } catch (error) {
+    throw refuse(`cannot be read: ${messageOf(error)}`);
+  }
+  const document = parseDocument(text, { prettyErrors: true });
+  const fault = document.errors[0];
+  // Only the first line: the rest quotes the file, which may hold what does not belong into a log
+  if (fault !== undefined) throw refuse(fault.message.split('\n')[0]?.replace(/:$/, '') ?? 'is no YAML');
+  let content: unknown;
+  try {
+    content = document.toJS({ maxAliasCount: 10 });
+  } catch (error) {
+    throw refuse(messageOf(error));
+  }
+  if (content === null) return [];
+  if (typeof content !== 'object' || Array.isArray(content)) throw refuse('expected "key: value" lines');
+  return Object.entries(content).map(([key, value]) => {
+    if (OPTION_KEYS.includes(key as OptionKey)) return [key as OptionKey, value];
+    if (/^(?:vpn_?connection_?)?psk$/i.test(key)) throw refuse(`${key} does not belong here: name a file with pskFile`);
+    throw refuse(`unknown key ${JSON.stringify(key)}: expected ${OPTION_KEYS.join(', ')}`);
+  });
+}
+
+function check(raw: ReadonlyMap<OptionKey, Raw>, problems: string[]): Values {
+  const values: Record<string, unknown> = {};
+  for (const [key, entry] of raw) {
+    const result = OPTIONS[key].schema.safeParse(entry.value);
+    if (result.success) values[key] = result.data;
+    else problems.push(`${describe(entry)}: expected ${OPTIONS[key].expected}`);
+  }
+  return values as Values;
+}
+
+function describe(entry: Raw | undefined): string {
+  if (entry === undefined) return '';
+  const value = JSON.stringify(entry.value) ?? String(entry.value);
+  return `${entry.source} ${value.length > 120 ? `${value.slice(0, 119)}…` : value}`;
+}
+
+function checkFolder(folder: string, source: string, problems: string[]): void {
+  try {
+    if (!statSync(folder).isDirectory()) {
+      problems.push(`${source} ${JSON.stringify(folder)}: expected a folder, found a file`);
+    }
+  } catch (error) {
+    const why = codeOf(error) === 'ENOENT' ? 'there is no such folder' : messageOf(error);
+    problems.push(`${source} ${JSON.stringify(folder)}: ${why}`);
+  }
+}
+
+function listen(value: Listen | 'off' | undefined, nodeIp: Ip | null, port: number): ListenAddress | null {
+  if (value === 'off') return null;
+  // Not asked for: the node's own address as raven has it, else only this machine
+  if (value === undefined) return { host: nodeIp ?? '127.0.0.1', port };
+  return { host: value.host ?? nodeIp ?? '::', port: value.port };
+}
+
+function choosePsk(
+  file: string | undefined,
+  raw: Raw | undefined,
+  variable: string | undefined,
+  warnings: string[],
+): Secret {
+  if (file !== undefined && raw?.layer === 'flag') return readPskFile(file, raw.source, warnings);
+  if (variable !== undefined && variable !== '') return checkPsk(variable, PSK_VARIABLE);
+  if (file !== undefined && raw !== undefined) return readPskFile(file, raw.source, warnings);
+  if (variable === '') return checkPsk(variable, PSK_VARIABLE);
+  throw missingPsk();
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}

@@ -1,0 +1,82 @@
+/** Writes endpoints into the files of a folder: one write a file at a time, a few files at once. */
+import { join } from 'node:path';
+import { CoraxError, messageOf } from '../errors.js';
+import { printable } from '../model/quote.js';
+import type { DocumentThread } from './document-thread.js';
+import { formatOf } from './files.js';
+import type { LockTimes } from './lock.js';
+import type { EndpointPatch } from './store.js';
+import { updateFile } from './update.js';
+
+const WRITES_ABREAST = 8;
+
+export class Publisher {
+  readonly #folder: string;
+  readonly #thread: DocumentThread;
+  readonly #lockTimes: LockTimes;
+  /** The last write of each file that is under way or waits. */
+  readonly #last = new Map<string, Promise<unknown>>();
+  readonly #waiting: (() => void)[] = [];
+  #free = WRITES_ABREAST;
+  #writes = 0;
+
+  constructor(folder: string, thread: DocumentThread, lockTimes: LockTimes) {
+    this.#folder = folder;
+    this.#thread = thread;
+    this.#lockTimes = lockTimes;
+  }
+
+  /** Files written since the start. */
+  get writes(): number {
+    return this.#writes;
+  }
+
+  publish(file: string, patch: EndpointPatch): Promise<'written' | 'unchanged'> {
+    const before = this.#last.get(file) ?? Promise.resolve();
+    const write = before.catch(() => {}).then(() => this.#inTurn(() => this.#write(file, patch)));
+    this.#last.set(file, write);
+    const forget = () => {
+      if (this.#last.get(file) === write) this.#last.delete(file);
+    };
+    write.then(forget, forget);
+    return write;
+  }
+
+  async settled(): Promise<void> {
+    while (this.#last.size > 0) await Promise.allSettled(this.#last.values());
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free += 1;
+      else next();
+    }
+  }
+
+  async #write(file: string, patch: EndpointPatch): Promise<'written' | 'unchanged'> {
+    const result = await updateFile(
+      join(this.#folder, file),
+      (text) => this.#change(file, text, patch),
+      this.#lockTimes,
+    );
+    if (result === 'written') this.#writes += 1;
+    return result;
+  }
+
+  async #change(file: string, text: string, patch: EndpointPatch): Promise<string | null> {
+    const edited = await this.#thread.edit(text, formatOf(file) ?? 'yaml', patch).catch((cause) => {
+      throw new CoraxError('CORAX_STORE', `${printable(file)} cannot be written: ${messageOf(cause)}`, { cause });
+    });
+    if (edited.found) return edited.text;
+    const { gateway, nodeName } = patch;
+    throw new CoraxError(
+      'CORAX_CONFLICT',
+      `${printable(file)} holds no gateway ${gateway} with a tunnel endpoint of the node ${nodeName}`,
+    );
+  }
+}
