@@ -1,0 +1,349 @@
+/**
+ * The only importer of the addon, and the contract that native/binding keeps.
+ *
+ * Everything that can block (netlink, nf_tables) runs on the engine's one native thread, in the order
+ * in which it was asked for; promises settle on the event loop. Addresses cross the boundary as text,
+ * except in columns, where they are 16 bytes: IPv4 as an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2).
+ * The addon trusts nothing: wrong types, lengths and ranges throw a TypeError before anything is sent.
+ */
+import { createRequire } from 'node:module';
+import { CoraxError, messageOf } from './errors.js';
+
+/**
+ * Peers to program, one entry a peer, as columns. The flags say which of the other columns count.
+ * `allowedIps` holds 18 bytes each: family (4 or 6), prefix length, 16 address bytes; those of peer i are
+ * entries allowedIpOffsets[i] up to allowedIpOffsets[i + 1].
+ */
+export interface PeerColumns {
+  readonly count: number;
+  /** 32 bytes a peer. */
+  readonly publicKeys: Uint8Array;
+  /** Bits of {@link PeerFlag}. */
+  readonly flags: Uint8Array;
+  /** 32 bytes a peer; read where PresharedKey is set. */
+  readonly presharedKeys: Uint8Array;
+  /** 16 bytes a peer; read where Endpoint is set. */
+  readonly endpointAddresses: Uint8Array;
+  readonly endpointPorts: Uint16Array;
+  /** Seconds; read where Keepalive is set. */
+  readonly keepalives: Uint16Array;
+  /** count + 1 entries. */
+  readonly allowedIpOffsets: Uint32Array;
+  readonly allowedIps: Uint8Array;
+}
+
+export const PeerFlag = {
+  Remove: 1,
+  ReplaceAllowedIps: 2,
+  UpdateOnly: 4,
+  Endpoint: 8,
+  PresharedKey: 16,
+  Keepalive: 32,
+} as const;
+
+/** What the kernel says of a WireGuard device (WG_CMD_GET_DEVICE). The private key never leaves native code. */
+export interface WgDevice {
+  readonly ifindex: number;
+  /** 32 bytes, or null while the device has no private key. */
+  readonly publicKey: Uint8Array | null;
+  readonly listenPort: number;
+  readonly fwmark: number;
+}
+
+/** Peers as the kernel has them, in dump order. */
+export interface WgSnapshot extends WgDevice {
+  readonly count: number;
+  readonly publicKeys: Uint8Array;
+  /** 16 bytes a peer; all zero, and port 0, where the kernel knows no endpoint. */
+  readonly endpointAddresses: Uint8Array;
+  readonly endpointPorts: Uint16Array;
+  readonly keepalives: Uint16Array;
+  /** Unix time in seconds with fraction; 0 = never. */
+  readonly lastHandshakes: Float64Array;
+  readonly rxBytes: Float64Array;
+  readonly txBytes: Float64Array;
+  readonly allowedIpOffsets: Uint32Array;
+  /** As in {@link PeerColumns}. */
+  readonly allowedIps: Uint8Array;
+}
+
+export const ChangeFlag = {
+  Added: 1,
+  Removed: 2,
+  Endpoint: 4,
+  Handshake: 8,
+  /** rx or tx bytes. Alone: nothing else changed. */
+  Counters: 16,
+  AllowedIps: 32,
+} as const;
+
+/**
+ * What differs from the snapshot that the engine holds for this device (which it then replaces; wgSnapshot()
+ * leaves it alone): the peers that changed, as a snapshot's columns, and how. Without an earlier snapshot
+ * everything is Added.
+ */
+export interface WgDelta extends WgSnapshot {
+  /** Bits of {@link ChangeFlag}, one entry a peer. */
+  readonly changes: Uint8Array;
+  /** Peers on the device in all. */
+  readonly total: number;
+}
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** IFLA_INFO_KIND, for example "wireguard", "bridge", "veth"; null for a physical device. */
+  readonly kind: string | null;
+  readonly mtu: number;
+  /** IFF_UP */
+  readonly up: boolean;
+  /** IFF_LOWER_UP: has a carrier */
+  readonly running: boolean;
+}
+
+export interface Address {
+  readonly ifindex: number;
+  readonly address: string;
+  readonly prefixLength: number;
+  /** RT_SCOPE_*: 0 global, 253 link, 254 host */
+  readonly scope: number;
+}
+
+export interface Route {
+  readonly table: number;
+  /** Destination as a CIDR; "0.0.0.0/0" and "::/0" are the default routes. */
+  readonly destination: string;
+  /** RTN_*: 1 unicast, 2 local, 7 unreachable */
+  readonly type: number;
+  readonly metric: number;
+  readonly oif: number | null;
+  readonly gateway: string | null;
+  readonly source: string | null;
+  /** RTPROT_*; ours are {@link ROUTE_PROTOCOL}. */
+  readonly protocol: number;
+}
+
+export interface Rule {
+  readonly priority: number;
+  readonly family: 4 | 6;
+  readonly table: number;
+  /** As a CIDR. */
+  readonly source: string | null;
+  readonly tos: number;
+  readonly fwmark: number;
+  readonly fwmask: number;
+  /** FRA_PROTOCOL: who made the rule. */
+  readonly protocol: number;
+  /** FRA_IP_PROTO: the transport that the rule is for; 0 = any. */
+  readonly ipProtocol: number;
+}
+
+/**
+ * RTPROT of every route and rule of ours: free in linux/rtnetlink.h and /etc/iproute2/rt_protos, and none of
+ * those that FRR takes for its own and clears away (191–198), so that ours are known as ours.
+ */
+export const ROUTE_PROTOCOL = 0xcc;
+
+export type NetworkOp =
+  | { readonly op: 'link-create'; readonly name: string; readonly kind: 'wireguard' }
+  | { readonly op: 'link-delete'; readonly name: string }
+  | {
+      readonly op: 'link-set';
+      readonly name: string;
+      readonly mtu?: number;
+      readonly up?: boolean;
+      /** net.ipv4.conf.NAME.rp_filter, over netlink (IFLA_INET_CONF), because /proc/sys may be read-only. */
+      readonly rpFilter?: 0 | 1 | 2;
+      /** net.ipv4.conf.NAME.forwarding, likewise. */
+      readonly forwarding?: boolean;
+    }
+  | {
+      readonly op: 'address-add' | 'address-delete';
+      readonly device: string;
+      readonly address: string;
+      readonly prefixLength: number;
+    }
+  | {
+      /** NLM_F_REPLACE | NLM_F_CREATE: one atomic change. */
+      readonly op: 'route-replace' | 'route-delete';
+      readonly table: number;
+      readonly destination: string;
+      readonly metric?: number;
+      /** Absent with type unreachable. */
+      readonly device?: string;
+      readonly source?: string;
+      readonly type?: 'unicast' | 'unreachable';
+    }
+  | {
+      readonly op: 'rule-add' | 'rule-delete';
+      readonly family: 4 | 6;
+      readonly priority: number;
+      readonly table: number;
+      /** A CIDR, or an address: the prefix that holds it alone. */
+      readonly source?: string;
+      readonly tos?: number;
+      readonly fwmark?: number;
+      /** FRA_IP_PROTO, 1–255 */
+      readonly ipProtocol?: number;
+    };
+
+/** An error of the kernel's, in its own words. */
+export interface NativeError extends Error {
+  readonly code: 'CORAX_NETLINK' | 'CORAX_NFT' | 'CORAX_SOCKET' | 'CORAX_CLOSED' | 'CORAX_QUEUE_FULL';
+  /** Positive errno, 0 where there is none. */
+  readonly errno: number;
+  /** "EEXIST" */
+  readonly errnoName: string;
+  /** Extended ACK text (NLMSGERR_ATTR_MSG), or null. */
+  readonly extAck: string | null;
+}
+
+/** A packet to send from a raw IPPROTO_UDP socket; it shares the tunnel port's NAT mapping. */
+export interface RawPacket {
+  readonly sourcePort: number;
+  readonly address: string;
+  readonly port: number;
+  /** IP TTL, 1–255. */
+  readonly ttl: number;
+  /** At most 1,472 bytes. */
+  readonly payload: Uint8Array;
+}
+
+export interface ProbeTarget {
+  /** Chosen by the caller, unique, 0–2^32−1; names the target in every answer. */
+  readonly id: number;
+  /** IPv4 probe addresses. */
+  readonly source: string;
+  readonly destination: string;
+  /** IP TOS byte: picks the plane by rule. */
+  readonly tos: number;
+  /** Between probes while all is well. After a lost one the next follow every fastIntervalMs. */
+  readonly intervalMs: number;
+  readonly fastIntervalMs: number;
+  /** Bytes of the whole IP packet, 64 up; sent with DF. */
+  readonly size: number;
+  /** Carried in the payload, 0–255: the path that this node is on. The other end reads it as remoteState. */
+  readonly state: number;
+}
+
+/** Results, one entry a target, as columns; counters run from the target's (re-)creation. */
+export interface ProbeSnapshot {
+  readonly count: number;
+  readonly ids: Uint32Array;
+  readonly sent: Float64Array;
+  readonly received: Float64Array;
+  readonly lost: Float64Array;
+  /** Answers that came after their probe was counted as lost; they stay lost. */
+  readonly late: Float64Array;
+  /** Milliseconds: the latest, smoothed (RFC 6298 2) and its mean deviation; NaN before the first answer. */
+  readonly lastRttMs: Float64Array;
+  readonly smoothedRttMs: Float64Array;
+  readonly jitterMs: Float64Array;
+  /** Unix time in seconds of the latest answer; 0 = none. */
+  readonly lastReply: Float64Array;
+  readonly lostInRow: Uint32Array;
+  readonly answeredInRow: Uint32Array;
+  /** Size of the largest probe answered since the target's size was last set. */
+  readonly answeredSize: Uint32Array;
+  /** Fraction of the latest up to 32 probes that were lost. */
+  readonly loss: Float64Array;
+}
+
+export type NativeEvent =
+  /** Links, addresses, routes or rules changed that are not of protocol ROUTE_PROTOCOL (coalesced over 50 ms). */
+  | { readonly type: 'network' }
+  /** A packet that the filter of the raw socket, or of the STUN tap, let through. */
+  | { readonly type: 'raw'; readonly address: string; readonly port: number; readonly payload: Uint8Array }
+  /** lostInRow reached 1 or 3, or the first answer came (ever, or after a loss). */
+  | {
+      readonly type: 'probe';
+      readonly id: number;
+      readonly lostInRow: number;
+      readonly answeredInRow: number;
+      readonly rttMs: number | null;
+    }
+  /** An echo request with our payload came in from a probe address, and what it said differs from the last. */
+  | { readonly type: 'remote-state'; readonly address: string; readonly tos: number; readonly state: number }
+  /** The kernel dropped netlink events (ENOBUFS) or the queue to JavaScript was full: look at everything again. */
+  | { readonly type: 'overrun' };
+
+export interface EngineStats {
+  /** netlink messages and bytes sent, by kind. */
+  readonly wireguardMessages: number;
+  readonly routeMessages: number;
+  readonly netlinkBytes: number;
+  readonly dumpsInterrupted: number;
+  readonly queueLength: number;
+  readonly probesSent: number;
+  readonly nftTransactions: number;
+}
+
+export interface Engine {
+  /** Runs the operations in order, each on its own: one result an operation, null or its error. */
+  network(ops: readonly NetworkOp[]): Promise<Array<NativeError | null>>;
+  links(): Promise<Link[]>;
+  addresses(): Promise<Address[]>;
+  /** Routes of one table, both families. */
+  routes(table: number): Promise<Route[]>;
+  rules(): Promise<Rule[]>;
+  /** Which route the kernel would take (RTM_GETROUTE), with an fwmark if given. type 2 = the address is local. */
+  routeTo(address: string, fwmark?: number): Promise<Route>;
+  /** Reports 'network' events from now on. */
+  watchNetwork(): Promise<void>;
+
+  wgConfigure(
+    device: string,
+    settings: { readonly privateKey?: Uint8Array; readonly listenPort?: number; readonly fwmark?: number },
+  ): Promise<void>;
+  /** Packs peers into as few messages as the kernel takes; allowed IPs may be split over messages. */
+  wgApply(device: string, peers: PeerColumns): Promise<{ readonly messages: number }>;
+  wgSnapshot(device: string): Promise<WgSnapshot>;
+  wgDelta(device: string): Promise<WgDelta>;
+  /** Clears the peers first (faster, see docs/decisions), then deletes the device. No device is no error. */
+  wgDestroy(device: string): Promise<void>;
+
+  /** One libnftables JSON transaction; resolves to its JSON output ("" if none). */
+  nft(json: string): Promise<string>;
+
+  /** Opens the raw socket: packets to these UDP destination ports that carry the STUN magic cookie are reported. */
+  rawOpen(options: { readonly ports: readonly number[]; readonly fwmark: number }): Promise<void>;
+  rawSend(packets: readonly RawPacket[]): Promise<Array<NativeError | null>>;
+
+  /**
+   * Opens or closes a tap on what comes in over IPv4, before this node's own firewall: STUN Binding responses to
+   * any port are reported as 'raw' events, and delivered as if there were no tap. An answer that the raw socket
+   * sees too comes twice. It looks at every packet that comes in: leave it open no longer than needed. Idempotent.
+   */
+  stunTap(on: boolean): Promise<void>;
+
+  /** Adds or changes targets (by id; counters and RTT stay where source, destination and tos stay). */
+  probeSet(targets: readonly ProbeTarget[]): Promise<void>;
+  probeRemove(ids: readonly number[]): Promise<void>;
+  probeSnapshot(): Promise<ProbeSnapshot>;
+
+  stats(): EngineStats;
+  /** Stops the thread, closes every socket, rejects what is pending with CORAX_CLOSED. Idempotent. */
+  close(): void;
+}
+
+interface Addon {
+  readonly Engine: new (onEvents: (events: readonly NativeEvent[]) => void) => Engine;
+}
+
+const require = createRequire(import.meta.url);
+
+/** Loads the addon; throws CORAX_ADDON with what to do when it was not built. */
+export function loadAddon(): Addon {
+  try {
+    return require('../build/Release/corax.node') as Addon;
+  } catch (error) {
+    const [why] = messageOf(error).split('\n');
+    throw new CoraxError('CORAX_ADDON', `the native addon cannot be loaded: ${why}; run "npm run build:native"`, {
+      cause: error,
+    });
+  }
+}
+
+export function openEngine(onEvents: (events: readonly NativeEvent[]) => void): Engine {
+  return new (loadAddon().Engine)(onEvents);
+}

@@ -1,0 +1,145 @@
+/**
+ * The one nftables table of ours, as libnftables JSON (libnftables-json(5)). It is replaced whole in one
+ * transaction; nobody else's rules are touched.
+ */
+import { isIpv4 } from '../model/address.js';
+import type { FirewallItem } from '../model/item.js';
+import { DEVICES, DIRECT_PORT, TUNNEL_FWMARK, TUNNEL_PORT } from '../model/names.js';
+
+const FAMILY = 'ip';
+const TABLE = 'corax';
+
+/** After the host's own filter has judged the packet (0), and before conntrack confirms it: conntrack keeps 4500. */
+const PRIORITY_IN = 200;
+/** Before conntrack (−300, −200), which so sees one port and one flow a remote. */
+const PRIORITY_OUT = -310;
+/** With conntrack's own raw priority, where notrack counts. */
+const PRIORITY_RAW = -300;
+/** Before a CNI's masquerade at srcnat (100): the first NAT rule that matches a flow is its last. */
+const PRIORITY_SNAT = 90;
+
+type Json = Readonly<Record<string, unknown>>;
+
+export function firewallTransaction(item: FirewallItem): string {
+  const commands: Json[] = [...removal(), add('table', {}, true)];
+  commands.push(...identityNat(item));
+  if (item.relays !== null) commands.push(...portRewriting(item));
+  if (item.relaying) commands.push(...relaying());
+  return JSON.stringify({ nftables: commands });
+}
+
+/** Asks for the table; an error where there is none. */
+export function firewallQuery(): string {
+  return JSON.stringify({ nftables: [{ list: { table: { family: FAMILY, name: TABLE } } }] });
+}
+
+/** Does the answer to {@link firewallQuery} have as many chains and rules as the transaction made? */
+export function firewallMatches(answer: string, item: FirewallItem): boolean {
+  const count = (kind: string, objects: readonly Json[]) => objects.filter((object) => kind in object).length;
+  const { nftables: present } = JSON.parse(answer) as { nftables: Json[] };
+  const { nftables: commands } = JSON.parse(firewallTransaction(item)) as { nftables: { add?: Json }[] };
+  const wanted = commands.map((command) => command.add ?? {});
+  return ['chain', 'rule'].every((kind) => count(kind, present) === count(kind, wanted));
+}
+
+/** Removes the table, whether it is there or not. */
+export function firewallRemoval(): string {
+  return JSON.stringify({ nftables: removal() });
+}
+
+function removal(): Json[] {
+  // Adding a table that exists is no error, and deleting one that does not is: so add first.
+  return [add('table', {}, true), { delete: { table: { family: FAMILY, name: TABLE } } }];
+}
+
+/** Port 4500 outside, two devices inside. Stateless: it leaves no trace, whoever spoke first. */
+function portRewriting(item: FirewallItem): Json[] {
+  // The table is IPv4's, and one address of another kind would have the whole of it refused.
+  const elements = (item.relays ?? []).filter(({ ip }) => isIpv4(ip)).map(({ ip, port }) => ({ concat: [ip, port] }));
+  const others = set(item.devices);
+  return [
+    add('set', {
+      name: 'relays',
+      type: ['ipv4_addr', 'inet_service'],
+      ...(elements.length === 0 ? {} : { elem: elements }),
+    }),
+    chain('in', { type: 'filter', hook: 'input', prio: PRIORITY_IN }),
+    rule('in', [
+      match(meta('iifname'), '!=', others),
+      match(field('udp', 'dport'), '==', TUNNEL_PORT),
+      match({ concat: [field('ip', 'saddr'), field('udp', 'sport')] }, '!=', '@relays'),
+      { mangle: { key: field('udp', 'dport'), value: DIRECT_PORT } },
+    ]),
+    chain('out', { type: 'filter', hook: 'output', prio: PRIORITY_OUT }),
+    rule('out', [
+      match(meta('mark'), '==', TUNNEL_FWMARK),
+      match(field('udp', 'sport'), '==', DIRECT_PORT),
+      { mangle: { key: field('udp', 'sport'), value: TUNNEL_PORT } },
+    ]),
+  ];
+}
+
+/**
+ * Pod traffic into a tunnel is mapped to itself: no later chain masquerades it then. A masqueraded flow would
+ * come from an address that the other end does not accept, and die when its path changes.
+ */
+function identityNat(item: FirewallItem): Json[] {
+  const local = item.localSubnets.filter(isIpv4);
+  if (local.length === 0) return [];
+  const prefixes = local.map((prefix) => {
+    const [addr, len] = prefix.split('/');
+    return { prefix: { addr, len: Number(len) } };
+  });
+  return [
+    chain('post', { type: 'nat', hook: 'postrouting', prio: PRIORITY_SNAT }),
+    rule('post', [
+      match(meta('oifname'), '==', set(item.devices)),
+      match(field('ip', 'saddr'), '==', { set: prefixes }),
+      { snat: { addr: field('ip', 'saddr') } },
+    ]),
+  ];
+}
+
+/**
+ * While two edges' paths differ a relay sees half of each flow. Tracked, that half turns INVALID, and
+ * kube-proxy drops it.
+ */
+function relaying(): Json[] {
+  const device = DEVICES.relay;
+  return [
+    chain('relaying', { type: 'filter', hook: 'prerouting', prio: PRIORITY_RAW }),
+    rule('relaying', [
+      match(meta('iifname'), '==', device),
+      match({ fib: { result: 'oifname', flags: ['daddr'] } }, '==', device),
+      { notrack: null },
+    ]),
+  ];
+}
+
+function add(what: string, body: Json, named = false): Json {
+  return { add: { [what]: { family: FAMILY, ...(named ? { name: TABLE } : { table: TABLE }), ...body } } };
+}
+
+function chain(name: string, hook: Json): Json {
+  return add('chain', { name, ...hook, policy: 'accept' });
+}
+
+function rule(name: string, expr: readonly Json[]): Json {
+  return add('rule', { chain: name, expr });
+}
+
+function match(left: Json, op: '==' | '!=', right: unknown): Json {
+  return { match: { left, op, right } };
+}
+
+function field(protocol: string, name: string): Json {
+  return { payload: { protocol, field: name } };
+}
+
+function meta(key: string): Json {
+  return { meta: { key } };
+}
+
+function set(members: readonly string[]): unknown {
+  return members.length === 1 ? members[0] : { set: members };
+}

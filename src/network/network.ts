@@ -1,0 +1,207 @@
+/** Addresses, routes, rules and the firewall: items to and from the kernel, over netlink. */
+import { constants } from 'node:os';
+import { codeOf } from '../errors.js';
+import { type Ip, isIpv4, type Prefix, parseIp, parsePrefix } from '../model/address.js';
+import type { Underlay } from '../model/facts.js';
+import type { AddressItem, FirewallItem, Item, RouteItem, RuleItem } from '../model/item.js';
+import { DEVICES, PLANES, TABLES, TUNNEL_FWMARK } from '../model/names.js';
+import type { DeleteStep, PutStep } from '../model/step.js';
+import { type Engine, type NativeError, type NetworkOp, ROUTE_PROTOCOL, type Rule } from '../native.js';
+import { firewallMatches, firewallQuery, firewallRemoval, firewallTransaction } from './firewall.js';
+
+export type NetworkItem = AddressItem | RouteItem | RuleItem | FirewallItem;
+export type NetworkStep = PutStep<NetworkItem> | DeleteStep<NetworkItem>;
+
+const RTN_UNICAST = 1;
+const RTN_LOCAL = 2;
+const RTN_UNREACHABLE = 7;
+const MAIN_TABLE = 254;
+const SCOPE_HOST = 254;
+const IPPROTO_ICMP = 1;
+
+/** An address of one of the node's devices that are not ours. */
+export interface NodeAddress {
+  readonly device: string;
+  readonly ip: Ip;
+}
+
+export class Network {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** What stands in the tables, rules and addresses that are ours. The firewall is not read: putting it is one transaction. */
+  async observe(): Promise<Item[]> {
+    const [links, addresses, rules] = [
+      await this.#engine.links(),
+      await this.#engine.addresses(),
+      await this.#engine.rules(),
+    ];
+    const names = new Map(links.map((link) => [link.index, link.name]));
+    const items: Item[] = [];
+    for (const { ifindex, address, prefixLength } of addresses) {
+      const device = names.get(ifindex);
+      const ip = parseIp(address);
+      if (device !== undefined && isOurs(device) && ip !== null && isIpv4(ip) && prefixLength === 32) {
+        items.push({ kind: 'address', device, address: ip });
+      }
+    }
+    items.push(...rules.filter(isOurRule).flatMap(ruleItem));
+    for (const table of Object.values(TABLES)) {
+      for (const route of await this.#engine.routes(table)) {
+        const prefix = parsePrefix(route.destination);
+        const device = route.oif === null ? null : (names.get(route.oif) ?? null);
+        if (prefix === null || (route.type !== RTN_UNICAST && route.type !== RTN_UNREACHABLE)) continue;
+        const source = route.source === null ? null : parseIp(route.source);
+        // The kernel gives an IPv6 route without a metric one of 1,024.
+        const metric = !isIpv4(prefix) && route.metric === 1024 ? 0 : route.metric;
+        items.push({
+          kind: 'route',
+          table,
+          prefix,
+          metric,
+          device: route.type === RTN_UNREACHABLE ? null : device,
+          source,
+        });
+      }
+    }
+    return items;
+  }
+
+  /** Is our table there, whole? Others flush the ruleset (a firewall that restarts), and nobody tells. */
+  async firewallStands(item: FirewallItem): Promise<boolean> {
+    try {
+      return firewallMatches(await this.#engine.nft(firewallQuery()), item);
+    } catch (error) {
+      if (codeOf(error) === 'CORAX_NFT' && (error as NativeError).errno === constants.errno.ENOENT) return false;
+      throw error;
+    }
+  }
+
+  /** Where the default route goes out; null without one. */
+  async underlay(): Promise<Underlay | null> {
+    const links = await this.#engine.links();
+    const defaults = (await this.#engine.routes(MAIN_TABLE)).filter(
+      (route) => route.destination === '0.0.0.0/0' && route.type === RTN_UNICAST && route.oif !== null,
+    );
+    defaults.sort((a, b) => a.metric - b.metric);
+    const link = links.find((candidate) => candidate.index === defaults[0]?.oif);
+    if (link === undefined) return null;
+    const addresses = (await this.nodeAddresses()).map((address) => address.ip);
+    return { device: link.name, mtu: link.mtu, addresses };
+  }
+
+  /** All addresses of the node but loopback's, link-local ones and those of our own devices. */
+  async nodeAddresses(): Promise<NodeAddress[]> {
+    const names = new Map((await this.#engine.links()).map((link) => [link.index, link.name]));
+    return (await this.#engine.addresses()).flatMap(({ ifindex, address, scope }) => {
+      const device = names.get(ifindex);
+      const ip = parseIp(address);
+      if (device === undefined || isOurs(device) || scope >= SCOPE_HOST || ip === null || ip.startsWith('fe80:'))
+        return [];
+      return [{ device, ip }];
+    });
+  }
+
+  /** Would a packet to it be delivered here? */
+  async isLocal(ip: Ip): Promise<boolean> {
+    const route = await this.#engine.routeTo(ip).catch(() => null);
+    return route?.type === RTN_LOCAL;
+  }
+
+  /** One result a step, in their order. Runs of netlink operations go to the kernel together. */
+  async apply(steps: readonly NetworkStep[]): Promise<Array<Error | null>> {
+    const results: Array<Error | null> = [];
+    for (let index = 0; index < steps.length; ) {
+      const step = steps[index] as NetworkStep;
+      if (step.item.kind === 'firewall') {
+        results.push(await this.#applyFirewall(step.op === 'put' ? step.item : null));
+        index += 1;
+        continue;
+      }
+      const end = steps.findIndex((candidate, at) => at > index && candidate.item.kind === 'firewall');
+      const run = steps.slice(index, end < 0 ? steps.length : end);
+      results.push(...(await this.#engine.network(run.map(operation))));
+      index += run.length;
+    }
+    return results;
+  }
+
+  async #applyFirewall(item: FirewallItem | null): Promise<Error | null> {
+    try {
+      await this.#engine.nft(item === null ? firewallRemoval() : firewallTransaction(item));
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+}
+
+export function isNetworkItem(item: Item): item is NetworkItem {
+  return item.kind === 'address' || item.kind === 'route' || item.kind === 'rule' || item.kind === 'firewall';
+}
+
+function isOurs(device: string): boolean {
+  return PLANES.some((plane) => DEVICES[plane] === device);
+}
+
+/** raven's own rule for its table is taken over: the same rule cannot be added twice. */
+function isOurRule(rule: Rule): boolean {
+  const tables: readonly number[] = Object.values(TABLES);
+  return rule.protocol === ROUTE_PROTOCOL || tables.includes(rule.table) || rule.fwmark === TUNNEL_FWMARK;
+}
+
+/** None for a rule from a whole prefix: ours are from one address or from anywhere. */
+function ruleItem(rule: Rule): RuleItem[] {
+  const source = rule.source === null ? null : parseIp(rule.source.replace(/\/(32|128)$/, ''));
+  if (rule.source !== null && source === null) return [];
+  return [
+    {
+      kind: 'rule',
+      priority: rule.priority,
+      family: rule.family,
+      table: rule.table,
+      source,
+      tos: rule.tos,
+      fwmark: rule.fwmark,
+      icmp: rule.ipProtocol === IPPROTO_ICMP,
+    },
+  ];
+}
+
+function operation(step: NetworkStep): NetworkOp {
+  const { op, item } = step;
+  switch (item.kind) {
+    case 'address':
+      return {
+        op: op === 'put' ? 'address-add' : 'address-delete',
+        device: item.device,
+        address: item.address,
+        prefixLength: 32,
+      };
+    case 'route':
+      return {
+        op: op === 'put' ? 'route-replace' : 'route-delete',
+        table: item.table,
+        destination: item.prefix satisfies Prefix,
+        metric: item.metric,
+        ...(item.device === null ? { type: 'unreachable' } : { device: item.device }),
+        ...(item.source === null ? {} : { source: item.source }),
+      };
+    case 'rule':
+      return {
+        op: op === 'put' ? 'rule-add' : 'rule-delete',
+        family: item.family,
+        priority: item.priority,
+        table: item.table,
+        ...(item.source === null ? {} : { source: `${item.source}/32` }),
+        ...(item.tos === 0 ? {} : { tos: item.tos }),
+        ...(item.fwmark === 0 ? {} : { fwmark: item.fwmark }),
+        ...(item.icmp ? { ipProtocol: IPPROTO_ICMP } : {}),
+      };
+    case 'firewall':
+      throw new TypeError('the firewall is no netlink operation');
+  }
+}

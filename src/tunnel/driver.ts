@@ -1,0 +1,39 @@
+/** What a tunnel backend does for the agent. It has two devices, one a plane; a path is a route to one of them. */
+import type { HostPort } from '../model/address.js';
+import type { CarryItem, DeviceItem, Item, PeerItem } from '../model/item.js';
+import type { PublicKey } from '../model/key.js';
+import type { Plane } from '../model/names.js';
+import type { DeleteStep, PeerDeed, PutStep } from '../model/step.js';
+
+export type TunnelItem = DeviceItem | PeerItem | CarryItem;
+export type TunnelStep = PutStep<TunnelItem> | DeleteStep<TunnelItem> | PeerDeed;
+
+/** A peer whose kernel state differs from what was reported last. */
+export interface PeerUpdate {
+  readonly plane: Plane;
+  readonly key: PublicKey;
+  readonly gone: boolean;
+  /** Endpoint or handshake: more than counters. */
+  readonly moved: boolean;
+  readonly endpoint: HostPort | null;
+  /** Unix seconds; 0 = never. */
+  readonly lastHandshake: number;
+  readonly rxBytes: number;
+  readonly txBytes: number;
+}
+
+export interface TunnelDriver {
+  readonly name: 'wireguard' | 'libreswan';
+  /** What stands already, of an earlier agent's or raven's. Peers come with gateway '': nobody knows whose. */
+  observe(): Promise<Item[]>;
+  /** One result a step, in their order: null, or why it failed. A failed step stops no other. */
+  apply(steps: readonly TunnelStep[]): Promise<Array<Error | null>>;
+  /** What changed on a plane since the last poll of it; everything at the first. */
+  poll(plane: Plane): Promise<PeerUpdate[]>;
+  /** Removes the devices and all that hangs on them. */
+  destroy(): Promise<void>;
+}
+
+export function isTunnelItem(item: Item): item is TunnelItem {
+  return item.kind === 'device' || item.kind === 'peer' || item.kind === 'carry';
+}

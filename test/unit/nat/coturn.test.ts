@@ -1,0 +1,225 @@
+/**
+ * The real thing: `corax netcheck` and the agent's NatFacts in a network namespace, behind an nftables NAT of the
+ * kernel's in another, against coturn in a third. Needs root, iproute2, nftables, coturn and the addon.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import type { NatReport } from '#src/model/nat.js';
+
+const run = promisify(execFile);
+const [CLIENT, NAT, SERVER] = ['client', 'nat', 'server'].map((role) => `cx-nat-${process.pid}-${role}`) as [
+  string,
+  string,
+  string,
+];
+const [INSIDE, GATEWAY, OUTSIDE, STUN1, STUN2] = [
+  '10.99.1.2',
+  '10.99.1.1',
+  '203.0.113.10',
+  '203.0.113.1',
+  '203.0.113.2',
+];
+const STUN = `${STUN1}:3478`;
+
+const inTests = (file: string) => join(import.meta.dirname, file);
+const ip = (...args: string[]) => run('ip', args);
+const inside = (namespace: string, ...args: string[]) => run('ip', ['netns', 'exec', namespace, ...args]);
+
+async function buildNetwork(): Promise<void> {
+  for (const namespace of [CLIENT, NAT, SERVER]) {
+    await ip('netns', 'add', namespace);
+    await ip('-n', namespace, 'link', 'set', 'lo', 'up');
+  }
+  await ip('-n', CLIENT, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'lan', 'netns', NAT);
+  await ip('-n', SERVER, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'wan', 'netns', NAT);
+  const addresses = [
+    [CLIENT, 'eth0', INSIDE],
+    [NAT, 'lan', GATEWAY],
+    [NAT, 'wan', OUTSIDE],
+    [SERVER, 'eth0', STUN1],
+    [SERVER, 'eth0', STUN2],
+  ] as const;
+  for (const [namespace, device, address] of addresses) {
+    await ip('-n', namespace, 'address', 'add', `${address}/24`, 'dev', device as string);
+    await ip('-n', namespace, 'link', 'set', device as string, 'up');
+  }
+  await ip('-n', CLIENT, 'route', 'add', 'default', 'via', GATEWAY as string);
+  // Only the case without a NAT sends from the inside address; the server must know the way back.
+  await ip('-n', SERVER, 'route', 'add', '10.99.1.0/24', 'via', OUTSIDE as string);
+  await inside(NAT, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
+}
+
+/** Also on a way out where nothing can be awaited; those that are gone already are no matter. */
+function removeNamespaces(): void {
+  for (const namespace of [CLIENT, NAT, SERVER]) spawnSync('ip', ['netns', 'delete', namespace], { stdio: 'ignore' });
+}
+
+/** Endpoint-independent mapping, learnt from the port that conntrack really gave. */
+const CONE = (prerouting: string) => `table ip nat {
+  map eim { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 60s; }
+  map eimout { type ipv4_addr . inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 60s; }
+  set adf { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 60s; }
+  chain post { type nat hook postrouting priority 100;
+    oifname wan ip saddr 10.99.1.0/24 meta l4proto udp snat ip to ip saddr . udp sport map @eimout
+    oifname wan ip saddr 10.99.1.0/24 meta l4proto udp snat ip to ${OUTSIDE}:20000-59999 fully-random; }
+  chain learn { type filter hook postrouting priority 150;
+    meta l4proto udp ct direction original ct original ip saddr 10.99.1.0/24 ct reply ip daddr ${OUTSIDE} \\
+      update @eimout { ct original ip saddr . ct original proto-src : ct reply ip daddr . ct reply proto-dst } \\
+      update @eim { ct reply proto-dst : ct original ip saddr . ct original proto-src } \\
+      update @adf { ct reply proto-dst . ip daddr }; }
+  chain pre { type nat hook prerouting priority -100; ${prerouting} }
+  chain input { type filter hook input priority 0; iifname wan ct state new drop; }
+}`;
+const SYMMETRIC = `table ip nat {
+  chain post { type nat hook postrouting priority 100;
+    oifname wan ip saddr 10.99.1.0/24 meta l4proto udp snat ip to ${OUTSIDE}:20000-59999 fully-random; }
+  chain input { type filter hook input priority 0; iifname wan ct state new drop; }
+}`;
+const PLAIN_LINUX = `table ip nat { chain post { type nat hook postrouting priority 100; oifname wan masquerade; }; }`;
+const firewall = (rule: string) => `table ip nat { chain forward { type filter hook forward priority 0; ${rule}; }; }`;
+/** As on the lab's edges: nothing comes in but the tunnel and answers. */
+const HOST_FIREWALL = `table inet hostfw { chain input { type filter hook input priority 0; policy drop;
+  ct state established,related accept; udp dport 4500 accept; }; }`;
+const EI = 'endpoint-independent';
+const AD = 'address-dependent';
+const APD = 'address-and-port-dependent';
+
+const CASES: Array<[string, string, Partial<NatReport>, number]> = [
+  ['no NAT', '', { type: 'Undefined', mapping: EI, filtering: EI, underNat: false, udpBlocked: false }, 0],
+  [
+    'no NAT, behind a stateful firewall',
+    firewall('iifname wan ct state new drop'),
+    { type: 'Undefined', mapping: EI, filtering: APD, underNat: false },
+    0,
+  ],
+  [
+    'full cone',
+    CONE('iifname wan meta l4proto udp dnat ip to udp dport map @eim;'),
+    { type: 'Full cone NAT', mapping: EI, filtering: EI, underNat: true },
+    0,
+  ],
+  [
+    'restricted cone',
+    CONE('iifname wan udp dport . ip saddr @adf dnat ip to udp dport map @eim;'),
+    { type: 'Restricted cone NAT', mapping: EI, filtering: AD, underNat: true },
+    0,
+  ],
+  [
+    'port-restricted cone',
+    CONE(''),
+    { type: 'Port Restricted cone NAT', mapping: EI, filtering: APD, underNat: true },
+    0,
+  ],
+  ['plain Linux', PLAIN_LINUX, { type: 'Port Restricted cone NAT', mapping: EI, filtering: APD, underNat: true }, 0],
+  ['symmetric', SYMMETRIC, { type: 'Symmetric NAT', mapping: APD, filtering: APD, underNat: true }, 0],
+  [
+    'UDP blocked',
+    firewall('meta l4proto udp drop'),
+    { type: null, mapping: null, filtering: null, underNat: null, udpBlocked: true, publicAddress: null },
+    2,
+  ],
+];
+
+describe('netcheck against coturn through the kernel', { timeout: 240_000 }, () => {
+  let turnserver: ChildProcess | undefined;
+  let folder = '';
+
+  before(async () => {
+    assert.equal(process.getuid?.(), 0, 'network namespaces need root');
+    process.once('exit', removeNamespaces);
+    folder = await mkdtemp(join(tmpdir(), 'corax-coturn-'));
+    await buildNetwork();
+    const addresses = ['-L', STUN1, '-L', STUN2, '-p', '3478', '--alt-listening-port=3479'] as string[];
+    const quiet = ['--no-tls', '--no-dtls', '--no-cli', '--no-auth', '--log-file=stdout', '--simple-log'];
+    const files = [`--pidfile=${join(folder, 'pid')}`, `--userdb=${join(folder, 'db')}`];
+    const turn = ['ip', 'netns', 'exec', SERVER, 'turnserver', '-n', '-S', ...addresses, ...quiet, ...files];
+    // It dies with this process, however that ends.
+    turnserver = spawn('setpriv', ['--pdeathsig', 'KILL', ...turn], { stdio: 'ignore' });
+    // Ready when it answers; the first retransmissions wait for it.
+    for (let tries = 0; tries < 20; tries += 1) {
+      const report = await netcheck().catch(() => null);
+      if (report?.report.publicAddress) return;
+    }
+    assert.fail('coturn does not answer');
+  });
+
+  after(async () => {
+    if (turnserver !== undefined && turnserver.exitCode === null) {
+      const ended = new Promise((done) => turnserver?.once('exit', done));
+      turnserver.kill('SIGKILL');
+      await ended;
+    }
+    removeNamespaces();
+    if (folder !== '') await rm(folder, { recursive: true, force: true });
+  });
+
+  const node = (main: string) => [process.execPath, '-C', 'corax-source', '--import', 'tsx', inTests(main)];
+
+  async function runNetcheck(...words: string[]): Promise<{ stdout: string; code: number }> {
+    return inside(CLIENT, ...words, '--stun', STUN).then(
+      (result) => ({ ...result, code: 0 }),
+      (error: { stdout: string; code: number }) => error,
+    );
+  }
+
+  async function netcheck(): Promise<{ report: NatReport; code: number }> {
+    const { stdout, code } = await runNetcheck(...node('netcheck-main.ts'), '--json');
+    return { report: JSON.parse(stdout) as NatReport, code };
+  }
+
+  async function load(rules: string, namespace: string = NAT): Promise<void> {
+    await inside(namespace, 'nft', 'flush', 'ruleset');
+    if (rules === '') return;
+    const nft = spawn('ip', ['netns', 'exec', namespace, 'nft', '-f', '-'], { stdio: ['pipe', 'inherit', 'inherit'] });
+    const ended = new Promise((done) => nft.once('exit', done));
+    nft.stdin.end(rules);
+    assert.equal(await ended, 0, 'nft took the rules');
+  }
+
+  for (const [what, rules, expected, expectedCode] of CASES) {
+    it(what, async () => {
+      await load(rules);
+      const { report, code } = await netcheck();
+      assert.deepEqual({ ...report, ...expected }, report);
+      assert.equal(code, expectedCode);
+      const seenAs = report.underNat === null ? undefined : report.underNat ? OUTSIDE : INSIDE;
+      assert.equal(report.publicAddress?.ip, seenAs);
+    });
+  }
+
+  describe("with a host firewall on the node that admits the tunnel's port and answers", () => {
+    before(() => load(HOST_FIREWALL, CLIENT));
+    after(() => load('', CLIENT));
+
+    const cones = CASES.filter(([what]) => ['full cone', 'restricted cone', 'port-restricted cone'].includes(what));
+    assert.equal(cones.length, 3);
+    for (const [what, rules, expected] of cones)
+      it(`${what}: netcheck and the agent see the NAT's filtering past it`, async () => {
+        await load(rules);
+        const { report } = await netcheck();
+        assert.deepEqual({ ...report, ...expected }, report);
+        const { stdout } = await inside(CLIENT, ...node('nat-facts-main.ts'), STUN);
+        const facts = JSON.parse(stdout) as { report: NatReport; tapsMeanwhile: number; tapsAfter: number };
+        assert.deepEqual({ ...facts.report, ...expected }, facts.report);
+        assert.equal(facts.tapsMeanwhile, 1);
+        assert.equal(facts.tapsAfter, 0, 'a tap is open no longer than a discovery runs');
+      });
+
+    it('without NET_RAW it is in the way, and the text says so', async () => {
+      await load(CASES.find(([what]) => what === 'full cone')?.[1] ?? '');
+      const words = ['setpriv', '--bounding-set', '-net_raw', ...node('netcheck-main.ts')];
+      const { stdout, code } = await runNetcheck(...words);
+      assert.equal(code, 0);
+      assert.match(stdout, /^NAT +Port Restricted cone NAT$/m);
+      assert.match(stdout, /^This machine's own firewall may hide the NAT's filtering: run netcheck as root/m);
+      const asRoot = await runNetcheck(...node('netcheck-main.ts'));
+      assert.match(asRoot.stdout, /^NAT +Full cone NAT$/m);
+      assert.doesNotMatch(asRoot.stdout, /own firewall/);
+    });
+  });
+});

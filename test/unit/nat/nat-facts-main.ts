@@ -1,0 +1,30 @@
+/**
+ * The agent's NatFacts alone, for a network namespace of its own: `node … nat-facts-main.ts HOST:PORT` prints its
+ * first report and how many packet sockets the namespace had meanwhile and has afterwards.
+ */
+import { readFileSync } from 'node:fs';
+import { NatFacts } from '#src/agent/nat-facts.js';
+import type { NatReport } from '#src/model/nat.js';
+import { parseStunServer } from '#src/nat/servers.js';
+import { type NativeEvent, openEngine } from '#src/native.js';
+
+const taps = () => readFileSync('/proc/self/net/packet', 'utf8').trim().split('\n').length - 1;
+const servers = process.argv.slice(2).map(parseStunServer);
+let deliver: (events: readonly NativeEvent[]) => void = () => {};
+const engine = openEngine((events) => deliver(events));
+let facts: NatFacts | undefined;
+let tapsMeanwhile = 0;
+deliver = (events) => {
+  tapsMeanwhile = Math.max(tapsMeanwhile, taps());
+  for (const event of events) if (event.type === 'raw') facts?.onRaw(event);
+};
+try {
+  const report = await new Promise<NatReport | null>((changed, failed) => {
+    facts = new NatFacts(servers, engine, { changed, failed });
+    facts.start();
+  });
+  process.stdout.write(JSON.stringify({ report, tapsMeanwhile, tapsAfter: taps() }));
+} finally {
+  await facts?.stop();
+  engine.close();
+}

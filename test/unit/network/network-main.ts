@@ -1,0 +1,99 @@
+/** Runs in a network namespace of its own: items to the real kernel and back. Prints what it found as JSON. */
+import type { FirewallItem, Item } from '#src/model/item.js';
+import { TABLES } from '#src/model/names.js';
+import { openEngine } from '#src/native.js';
+import { firewallRemoval } from '#src/network/firewall.js';
+import { Network, type NetworkItem } from '#src/network/network.js';
+import { at, ip, prefix } from '../decide/fixtures.js';
+
+const engine = openEngine(() => undefined);
+const network = new Network(engine);
+
+const firewall = (more: Partial<FirewallItem>): FirewallItem => ({
+  kind: 'firewall',
+  relays: null,
+  relaying: false,
+  localSubnets: [],
+  devices: ['raven-wg0'],
+  ...more,
+});
+const both = ['raven-wg0', 'raven-wg1'];
+const firewalls: Record<string, FirewallItem> = {
+  bare: firewall({}),
+  edge: firewall({
+    relays: [at('203.0.113.1'), at('203.0.113.2', 4510), at('2001:db8::1')],
+    localSubnets: [prefix('10.1.0.0/24'), prefix('10.2.0.0/16'), prefix('fd00::/64')],
+    devices: both,
+  }),
+  'edge without relays': firewall({ relays: [], localSubnets: [prefix('10.1.0.0/24')], devices: both }),
+  relay: firewall({ relaying: true, localSubnets: [prefix('10.200.1.0/24')] }),
+};
+
+async function firewallResults(): Promise<Record<string, unknown>> {
+  const results: Record<string, unknown> = { 'before any': await network.firewallStands(firewall({})) };
+  for (const [name, item] of Object.entries(firewalls)) {
+    const [error] = await network.apply([{ op: 'put', item, present: null }]);
+    const stands = await network.firewallStands(item);
+    const another = await network.firewallStands(firewalls[name === 'relay' ? 'edge' : 'relay'] as FirewallItem);
+    results[name] = { error: error?.message ?? null, stands, another };
+  }
+  await engine.nft(JSON.stringify({ nftables: [{ flush: { ruleset: null } }] }));
+  results.flushed = await network.firewallStands(firewalls.relay as FirewallItem);
+  const removals = await network.apply([{ op: 'delete', item: firewall({}) }]);
+  results.removal = removals.map((error) => error?.message ?? null);
+  await engine.nft(firewallRemoval());
+  return results;
+}
+
+async function itemResults(): Promise<Record<string, unknown>> {
+  await engine.network([
+    { op: 'link-set', name: 'lo', up: true },
+    // Not ours: from a whole prefix into raven's table.
+    { op: 'rule-add', family: 4, priority: 90, table: TABLES.path, source: '10.0.0.0/8' },
+  ]);
+  const items: NetworkItem[] = [
+    { kind: 'rule', priority: 97, family: 4, table: 254, source: null, tos: 0, fwmark: 0x1194, icmp: false },
+    { kind: 'rule', priority: 97, family: 6, table: 254, source: null, tos: 0, fwmark: 0x1194, icmp: false },
+    {
+      kind: 'rule',
+      priority: 98,
+      family: 4,
+      table: TABLES.direct,
+      source: ip('10.0.1.1'),
+      tos: 0x10,
+      fwmark: 0,
+      icmp: true,
+    },
+    { kind: 'rule', priority: 101, family: 4, table: TABLES.path, source: null, tos: 0, fwmark: 0, icmp: false },
+    { kind: 'rule', priority: 101, family: 6, table: TABLES.path, source: null, tos: 0, fwmark: 0, icmp: false },
+    { kind: 'route', table: TABLES.path, prefix: prefix('10.0.2.0/24'), metric: 9000, device: null, source: null },
+    {
+      kind: 'route',
+      table: TABLES.path,
+      prefix: prefix('10.0.2.0/24'),
+      metric: 0,
+      device: 'lo',
+      source: ip('127.0.0.1'),
+    },
+    { kind: 'route', table: TABLES.path, prefix: prefix('fd00:2::/64'), metric: 9000, device: null, source: null },
+    { kind: 'route', table: TABLES.path, prefix: prefix('fd00:2::/64'), metric: 0, device: 'lo', source: null },
+    { kind: 'route', table: TABLES.relay, prefix: prefix('0.0.0.0/0'), metric: 9000, device: null, source: null },
+  ];
+  const puts = await network.apply(items.map((item) => ({ op: 'put', item, present: null })));
+  const again = await network.apply(items.map((item) => ({ op: 'put', item, present: null })));
+  const observed: Item[] = await network.observe();
+  const deletes = await network.apply(items.map((item) => ({ op: 'delete', item })));
+  const deletedAgain = await network.apply(items.map((item) => ({ op: 'delete', item })));
+  const messages = (errors: readonly (Error | null)[]) => errors.map((error) => error?.message ?? null);
+  return {
+    items,
+    observed,
+    errors: [puts, again, deletes, deletedAgain].map(messages),
+    left: await network.observe(),
+    rules: (await engine.rules()).filter((rule) => rule.priority === 90).length,
+  };
+}
+
+const firewallFound = await firewallResults();
+process.stdout.write(JSON.stringify({ firewall: firewallFound, items: await itemResults() }));
+engine.close();

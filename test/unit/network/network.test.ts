@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { keyed } from '#src/decide/diff.js';
+import { type Item, sameItem } from '#src/model/item.js';
+import type { Address, Engine, Link, NetworkOp, Route } from '#src/native.js';
+import { Network } from '#src/network/network.js';
+import { gateway, prefix, siteFacts } from '../decide/fixtures.js';
+
+interface Found {
+  readonly firewall: Record<string, unknown>;
+  readonly items: {
+    readonly items: Item[];
+    readonly observed: Item[];
+    readonly errors: (string | null)[][];
+    readonly left: Item[];
+    readonly rules: number;
+  };
+}
+
+describe('the kernel, in a network namespace of its own', () => {
+  const main = fileURLToPath(new URL('./network-main.ts', import.meta.url));
+  const child = spawnSync('unshare', ['-n', process.execPath, '-C', 'corax-source', '--import', 'tsx', main], {
+    encoding: 'utf8',
+  });
+  const found = () => {
+    assert.equal(child.status, 0, `it ends well: ${child.stderr}`);
+    return JSON.parse(child.stdout) as Found;
+  };
+
+  it('takes the firewall of every role: payload set, concatenated set, fib, notrack, identity snat', () => {
+    const ok = { error: null, stands: true, another: false };
+    assert.deepEqual(found().firewall, {
+      'before any': false,
+      bare: ok,
+      edge: ok,
+      'edge without relays': ok,
+      relay: ok,
+      flushed: false,
+      removal: [null],
+    });
+  });
+
+  it('takes every item twice, shows them as they were given, and gives them up twice', () => {
+    const { items, observed, errors, left, rules } = found().items;
+    assert.deepEqual(new Set(errors.flat()), new Set([null]));
+    assert.equal(observed.length, items.length);
+    const seen = keyed(observed);
+    for (const [key, item] of keyed(items))
+      assert.ok(sameItem(item, seen.get(key) as Item), `${key}: ${JSON.stringify(seen.get(key))}`);
+    assert.deepEqual(left, []);
+    assert.equal(rules, 1, "others' rules stay");
+  });
+});
+
+describe('the network, as an engine tells of it', () => {
+  const link = (index: number, name: string, mtu = 1500): Link => ({
+    index,
+    name,
+    kind: null,
+    mtu,
+    up: true,
+    running: true,
+  });
+  const address = (ifindex: number, text: string, scope = 0, prefixLength = 24): Address => ({
+    ifindex,
+    address: text,
+    scope,
+    prefixLength,
+  });
+  const route = (more: Partial<Route>): Route => ({
+    table: 254,
+    destination: '0.0.0.0/0',
+    type: 1,
+    metric: 0,
+    oif: 2,
+    gateway: null,
+    source: null,
+    protocol: 0,
+    ...more,
+  });
+  const engine = (more: object) =>
+    ({
+      links: async () => [link(1, 'lo', 65536), link(2, 'eth0', 1450), link(3, 'raven-wg0'), link(4, 'wwan0', 1400)],
+      addresses: async () => [
+        address(1, '127.0.0.1', 254),
+        address(2, '192.168.7.2'),
+        address(2, 'fe80::1', 253),
+        address(2, '2001:db8::2'),
+        address(3, '10.0.1.1', 0, 32),
+        address(3, '10.0.9.9', 0, 24),
+      ],
+      rules: async () => [],
+      routes: async () => [],
+      ...more,
+    }) as unknown as Engine;
+
+  it('goes out by the default route of the least metric', async () => {
+    const routes = async () => [
+      route({ metric: 600, oif: 4 }),
+      route({ metric: 100 }),
+      route({ destination: '10.0.0.0/8', oif: 4 }),
+      route({ type: 7, oif: null }),
+    ];
+    assert.deepEqual(await new Network(engine({ routes })).underlay(), {
+      device: 'eth0',
+      mtu: 1450,
+      addresses: ['192.168.7.2', '2001:db8::2'],
+    });
+    assert.equal(await new Network(engine({})).underlay(), null);
+  });
+
+  it('has as its own addresses only those that it sets: /32 on its devices', async () => {
+    assert.deepEqual(await new Network(engine({})).observe(), [
+      { kind: 'address', device: 'raven-wg0', address: '10.0.1.1' },
+    ]);
+  });
+
+  it('runs netlink and firewall steps in their order, each with its own result', async () => {
+    const calls: string[] = [];
+    const network = new Network(
+      engine({
+        network: async (ops: readonly NetworkOp[]) => {
+          calls.push(ops.map((op) => op.op).join());
+          return ops.map((op) => (op.op === 'route-delete' ? new Error('busy') : null));
+        },
+        nft: async () => {
+          calls.push('nft');
+          throw new Error('refused');
+        },
+      }),
+    );
+    const one: Item = {
+      kind: 'route',
+      table: 9028,
+      prefix: prefix('10.0.2.0/24'),
+      metric: 0,
+      device: null,
+      source: null,
+    };
+    const site = siteFacts(gateway(1), []);
+    const firewall = {
+      kind: 'firewall',
+      relays: null,
+      relaying: false,
+      localSubnets: site.subnets,
+      devices: ['raven-wg0'],
+    } as const;
+    const results = await network.apply([
+      { op: 'put', item: one, present: null },
+      { op: 'delete', item: one },
+      { op: 'put', item: firewall, present: null },
+      { op: 'put', item: one, present: null },
+    ]);
+    assert.deepEqual(calls, ['route-replace,route-delete', 'nft', 'route-replace']);
+    assert.deepEqual(
+      results.map((error) => error?.message ?? null),
+      [null, 'busy', 'refused', null],
+    );
+  });
+});
