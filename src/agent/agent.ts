@@ -1,0 +1,232 @@
+/** The agent of a node: holds all state, and connects what observes, decides and acts. */
+import type { AgentConfig } from '../config.js';
+import type { HostPort, Ip } from '../model/address.js';
+import type { SiteFacts, Underlay } from '../model/facts.js';
+import { DEVICES } from '../model/names.js';
+import { parseStunServer, type StunServer } from '../nat/servers.js';
+import type { NativeEvent } from '../native.js';
+import { Network, type NodeAddress } from '../network/network.js';
+import { Prober } from '../probe/prober.js';
+import type { StoreBatch } from '../store/store.js';
+import { VERSION } from '../version.js';
+import { Executor, type Fault } from './executor.js';
+import { Failures } from './failures.js';
+import { Gateways } from './gateways.js';
+import { Loop } from './loop.js';
+import { NatFacts } from './nat-facts.js';
+import { Observer } from './observer.js';
+import type { AgentParts } from './parts.js';
+import { protectedAddresses, sameAddresses, serverAddresses } from './protected.js';
+import { Publisher } from './publisher.js';
+import { Remotes } from './remotes.js';
+import { chooseProbeAddress, isCentral, sameForRemotes, siteFacts } from './site.js';
+import type { Story } from './story.js';
+import { SITE, World } from './world.js';
+
+export class Agent {
+  readonly world = new World();
+  readonly remotes = new Remotes();
+  readonly failures = new Failures();
+  readonly gateways: Gateways;
+  readonly nat: NatFacts;
+  readonly startedAt = Date.now();
+  readonly #config: AgentConfig;
+  readonly #stun: readonly StunServer[];
+  readonly #parts: AgentParts;
+  readonly #story: Story;
+  readonly #network: Network;
+  readonly #executor: Executor;
+  readonly #observer: Observer;
+  readonly #publisher: Publisher;
+  readonly #loop: Loop;
+  #underlay: Underlay | null = null;
+  #held: NodeAddress[] = [];
+  #rejectedProbeAddress: Ip | null = null;
+  #servers: ReadonlyMap<Ip, string> = new Map();
+  #protected: ReadonlyMap<Ip, string> = new Map();
+  #site: SiteFacts;
+
+  constructor(parts: AgentParts, story: Story, fault: Fault | null) {
+    const { config, engine, driver, store } = parts;
+    this.#parts = parts;
+    this.#config = config;
+    this.#stun = config.stun.map(parseStunServer);
+    this.#story = story;
+    this.#network = new Network(engine);
+    this.gateways = new Gateways(config.node, this.remotes);
+    const prober = new Prober(engine);
+    this.#executor = new Executor({ engine, driver, network: this.#network, prober }, story.applied, fault);
+    this.nat = new NatFacts(this.#stun, engine, {
+      changed: (report) => {
+        story.nat(report);
+        this.#refresh();
+      },
+      failed: (error) => story.trouble('nat', error),
+    });
+    this.#publisher = new Publisher(store, {
+      written: story.published,
+      failed: (deed, error) => story.trouble(`publish to ${deed.gateway}`, error),
+      again: (gateway) => this.#loop.mark(gateway === this.gateways.own?.name ? SITE : gateway),
+    });
+    this.#loop = new Loop({
+      world: this.world,
+      remotes: this.remotes,
+      failures: this.failures,
+      executor: this.#executor,
+      version: VERSION,
+      site: () => this.#site,
+      own: () => this.gateways.own,
+      events: {
+        transition: story.transition,
+        failed: story.failed,
+        publish: (deed) => this.#publisher.publish(deed),
+        turned: story.turned,
+        stumbled: (owner, error) => story.trouble(`decide ${owner === SITE ? 'the node' : owner}`, error),
+      },
+    });
+    this.#observer = new Observer({
+      driver,
+      network: this.#network,
+      prober,
+      remotes: this.remotes,
+      world: this.world,
+      mark: (owner) => this.#loop.mark(owner),
+      peerMoved: (remote, update) => {
+        if (this.#site.role === 'relay') story.harvested(remote.gateway.name, update);
+        else this.#refresh();
+      },
+      networkChanged: () => this.#lookAtNetwork(),
+      failed: (what, error) => story.trouble(what, error),
+    });
+    this.#site = this.#gather();
+  }
+
+  get site(): SiteFacts {
+    return this.#site;
+  }
+
+  /** Adopts what stands, then follows the store. Traffic flows as it did until the store was read whole. */
+  async start(): Promise<void> {
+    await this.#executor.open();
+    await this.#parts.engine.watchNetwork();
+    this.#servers = await serverAddresses(this.#stun);
+    await this.#observer.adopt();
+    await this.#lookAtNetwork();
+    await this.#parts.store.start((batch) => this.#onBatch(batch));
+    this.nat.start();
+    this.#observer.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#publisher.stop();
+    await Promise.all([this.nat.stop(), this.#observer.stop(), this.#parts.store.stop()]);
+    await this.#loop.stop();
+  }
+
+  onEvents(events: readonly NativeEvent[]): void {
+    for (const event of events) {
+      if (event.type === 'raw') this.nat.onRaw(event);
+      else this.#observer.onEvent(event);
+    }
+  }
+
+  #onBatch(batch: StoreBatch): void {
+    for (const refusal of batch.refused) this.#story.refused(refusal.name, `${refusal.reason} (${refusal.source})`);
+    this.#followed(this.gateways.take(batch));
+  }
+
+  #followed(changed: ReadonlySet<string>): void {
+    for (const name of changed) this.#told(name);
+    this.#refresh();
+  }
+
+  #told(name: string): void {
+    // One that became the own one, or was it, may have left things behind under its name.
+    this.#loop.mark(name);
+    if (name === this.gateways.own?.name) this.#loop.mark(SITE);
+    const reason = this.gateways.refused.get(name);
+    if (reason !== undefined) this.#story.refused(name, reason);
+  }
+
+  /** Gathers the facts about the node anew and marks those for whom they changed. */
+  #refresh(): void {
+    this.#protect();
+    const before = this.#site;
+    this.#site = this.#gather();
+    if (this.#site.synced !== before.synced || !sameForRemotes(before, this.#site)) this.#loop.markAll();
+    else this.#loop.mark(SITE);
+    this.nat.needHole(this.#site.role === 'edge' && this.#site.relays.length === 0 && this.#site.synced);
+  }
+
+  #protect(): void {
+    const addresses = protectedAddresses(this.#servers, this.#underlay);
+    if (sameAddresses(addresses, this.#protected)) return;
+    this.#protected = addresses;
+    for (const name of this.gateways.protect(addresses)) this.#told(name);
+  }
+
+  #gather(): SiteFacts {
+    const own = this.gateways.own;
+    return siteFacts({
+      node: this.#config.node,
+      publicKey: this.#parts.keys.publicKey,
+      direct: this.#config.direct === 'demand' ? 'auto' : this.#config.direct,
+      own,
+      relays: this.gateways.relays,
+      remoteEdges: this.gateways.remoteEdges,
+      relayEndpoints: this.#relayEndpoints(),
+      underlay: this.#underlay,
+      probeAddress: chooseProbeAddress(own, this.#config.node, this.#held, this.#rejectedProbeAddress),
+      nat: this.nat.report,
+      stunHole: this.nat.hole,
+      synced: this.gateways.synced,
+    });
+  }
+
+  /** Where the relays are seen now: on an edge, the relay plane has no other peers. */
+  #relayEndpoints(): HostPort[] {
+    return [...this.gateways.relays].flatMap(
+      ({ gateway }) => this.remotes.get(gateway.name)?.facts.relay.peer?.endpoint ?? [],
+    );
+  }
+
+  async #lookAtNetwork(): Promise<void> {
+    const before = JSON.stringify([this.#underlay, this.#held]);
+    this.#underlay = await this.#network.underlay();
+    this.#held = await this.#network.nodeAddresses();
+    await this.#checkProbeAddress();
+    if (JSON.stringify([this.#underlay, this.#held]) === before) return;
+    this.nat.kick();
+    this.#refresh();
+  }
+
+  /** One that no device of the node's own holds must be delivered here all the same, once it is set on ours. */
+  async #checkProbeAddress(): Promise<void> {
+    const { probeAddress } = this.#site;
+    if (probeAddress === null || this.#held.some((address) => address.ip === probeAddress)) return;
+    if (!this.world.observed.has(`address ${DEVICES.relay} ${probeAddress}`)) return;
+    if (await this.#network.isLocal(probeAddress)) return;
+    this.#rejectedProbeAddress = probeAddress;
+    this.#story.trouble('probe address', new Error(`${probeAddress} is not delivered on this node: no probes`));
+    this.#refresh();
+  }
+
+  /** Is this the relay that publishes holes? */
+  get central(): boolean {
+    return isCentral(this.#site);
+  }
+
+  /** What was sent to the kernel since the start. */
+  engineStats() {
+    const { wireguardMessages, routeMessages, nftTransactions, probesSent } = this.#parts.engine.stats();
+    return { wireguardMessages, routeMessages, nftTransactions, probesSent };
+  }
+
+  /** Null, or why the node is not ready to carry traffic. */
+  unready(): string | null {
+    const { synced, lastError } = this.#parts.store.health();
+    if (!synced) return `the store was not read yet${lastError === null ? '' : `: ${lastError.message}`}`;
+    if (this.#site.role === 'idle') return null;
+    return this.world.observed.has(`device ${DEVICES.relay}`) ? null : `${DEVICES.relay} is not up`;
+  }
+}

@@ -1,0 +1,83 @@
+/** Steps that failed: when each may be tried again, and what to tell a person meanwhile. */
+import { codeOf, messageOf } from '../errors.js';
+
+export interface Failure {
+  readonly owner: string;
+  readonly code: string;
+  readonly message: string;
+  /** Unix milliseconds of the first failure in a row. */
+  readonly since: number;
+  readonly times: number;
+  readonly retryAt: number;
+  /** Tried again when its time has come; otherwise just not before (whoever asked asks again by itself). */
+  readonly wakes: boolean;
+}
+
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 60_000;
+/** What does not come back by itself is forgotten this long after it could have. */
+const FORGOTTEN_MS = 60_000;
+
+export class Failures {
+  readonly #byKey = new Map<string, Failure>();
+
+  get all(): Iterable<Failure> {
+    return this.#byKey.values();
+  }
+
+  /** May this be tried now? */
+  due(key: string, now: number): boolean {
+    const failure = this.#byKey.get(key);
+    return failure === undefined || now >= failure.retryAt;
+  }
+
+  failed(key: string, owner: string, error: unknown, now: number, wakes = true): Failure {
+    const before = this.#byKey.get(key);
+    const times = (before?.times ?? 0) + 1;
+    const pause = Math.min(FIRST_RETRY_MS * 2 ** (times - 1), LAST_RETRY_MS);
+    const failure: Failure = {
+      owner,
+      code: codeOf(error) ?? 'CORAX_NETLINK',
+      message: messageOf(error),
+      since: before?.since ?? now,
+      times,
+      retryAt: now + pause * (0.8 + 0.4 * Math.random()),
+      wakes,
+    };
+    this.#byKey.set(key, failure);
+    return failure;
+  }
+
+  succeeded(key: string): void {
+    this.#byKey.delete(key);
+  }
+
+  /** The owner no longer asks for what failed. */
+  forget(owner: string, stillWanted: (key: string) => boolean): void {
+    for (const [key, failure] of this.#byKey) {
+      if (failure.owner === owner && failure.wakes && !stillWanted(key)) this.#byKey.delete(key);
+    }
+  }
+
+  /**
+   * Whatever was due at the beginning of a turn was tried in it, and has failed again or succeeded; if not,
+   * nobody asks for it any more. Without this a retry that is never made would be due for ever.
+   */
+  expire(now: number): void {
+    for (const [key, failure] of this.#byKey) {
+      const until = failure.wakes ? failure.retryAt : failure.retryAt + FORGOTTEN_MS;
+      if (until <= now) this.#byKey.delete(key);
+    }
+  }
+
+  /** Owners whose time to try again has come. */
+  *dueOwners(now: number): Generator<string> {
+    for (const { owner, retryAt, wakes } of this.#byKey.values()) if (wakes && now >= retryAt) yield owner;
+  }
+
+  nextRetry(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { retryAt, wakes } of this.#byKey.values()) if (wakes) next = Math.min(next, retryAt);
+    return next;
+  }
+}

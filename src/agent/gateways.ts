@@ -1,0 +1,73 @@
+/** The gateways as the store tells of them: admitted or refused, the own one, the relays, the remotes. */
+import { Admission, type ProtectedAddresses } from '../decide/admission.js';
+import { relayOf } from '../decide/relations.js';
+import type { Relay } from '../model/facts.js';
+import type { Gateway } from '../model/gateway.js';
+import type { StoreBatch } from '../store/store.js';
+import type { Remotes } from './remotes.js';
+
+export class Gateways {
+  readonly #admission: Admission;
+  readonly #remotes: Remotes;
+  readonly #relays = new Map<string, Relay>();
+  /** Admitted gateways whose active endpoint is under NAT. */
+  readonly #edges = new Set<string>();
+  synced = false;
+
+  constructor(node: string, remotes: Remotes) {
+    this.#remotes = remotes;
+    this.#admission = new Admission((gateway) => claims(gateway, node));
+  }
+
+  /** The gateway that this node belongs to. */
+  get own(): Gateway | null {
+    return this.#admission.own;
+  }
+
+  get relays(): Iterable<Relay> {
+    return this.#relays.values();
+  }
+
+  get remoteEdges(): number {
+    const { own } = this;
+    return this.#edges.size - (own !== null && this.#edges.has(own.name) ? 1 : 0);
+  }
+
+  /** Refused for what they claim; those that cannot be read at all are the store's. */
+  get refused(): ReadonlyMap<string, string> {
+    return this.#admission.refused;
+  }
+
+  /** @returns names of gateways that are not as they were */
+  take(batch: StoreBatch): ReadonlySet<string> {
+    this.synced ||= batch.synced;
+    return this.#follow(this.#admission.update(batch.upserted, batch.removed).changed);
+  }
+
+  protect(addresses: ProtectedAddresses): ReadonlySet<string> {
+    return this.#follow(this.#admission.protect(addresses).changed);
+  }
+
+  #follow(changed: ReadonlySet<string>): ReadonlySet<string> {
+    for (const name of changed) {
+      const gateway = this.#admission.admitted.get(name);
+      this.#relays.delete(name);
+      this.#edges.delete(name);
+      if (gateway === undefined) {
+        this.#remotes.delete(name);
+        continue;
+      }
+      const relay = relayOf(gateway);
+      if (relay !== null) this.#relays.set(name, relay);
+      if (gateway.active?.underNat) this.#edges.add(name);
+      if (gateway === this.#admission.own) this.#remotes.delete(name);
+      else this.#remotes.put(gateway);
+    }
+    return changed;
+  }
+}
+
+function claims(gateway: Gateway, node: string): boolean {
+  const has = ({ nodeName }: { readonly nodeName: string }) => nodeName === node;
+  return gateway.endpoints.some(has) || gateway.nodes.some(has);
+}

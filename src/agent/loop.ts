@@ -1,0 +1,284 @@
+/**
+ * Observe, decide, act. Whatever is observed marks those it concerns; a turn decides for the marked ones only
+ * and carries out what comes of it. One turn at a time.
+ */
+
+import { siteItems } from '../decide/desired.js';
+import { order as orderItems } from '../decide/diff.js';
+import { adoptedPath, type PathMemory } from '../decide/path.js';
+import { ownFields } from '../decide/publish.js';
+import { decideRemote, pathInput, relationTo } from '../decide/remote.js';
+import { DIFFER_MS } from '../decide/timing.js';
+import { CoraxError, messageOf } from '../errors.js';
+import type { SiteFacts } from '../model/facts.js';
+import type { Gateway } from '../model/gateway.js';
+import { type Item, type ItemKey, keyOf } from '../model/item.js';
+import { DEVICES, TABLES } from '../model/names.js';
+import type { Deed, ItemStep, PublishDeed, Step } from '../model/step.js';
+import type { Doable, Executor, Outcome, Stage } from './executor.js';
+import { filedUnder } from './executor.js';
+import type { Failures } from './failures.js';
+import type { Remote, Remotes } from './remotes.js';
+import { hangsOn, SITE, type World } from './world.js';
+
+export interface LoopEvents {
+  readonly transition: (remote: Remote, from: PathMemory | null, to: PathMemory) => void;
+  readonly failed: (outcome: Outcome & { error: Error }, stage: Stage, times: number) => void;
+  readonly publish: (deed: PublishDeed) => void;
+  readonly turned: (steps: number) => void;
+  /** Deciding itself failed: a fault of ours, which must not stop the others. */
+  readonly stumbled: (owner: string, error: unknown) => void;
+}
+
+export interface LoopParts {
+  readonly world: World;
+  readonly remotes: Remotes;
+  readonly failures: Failures;
+  readonly executor: Executor;
+  readonly version: string;
+  /** The facts about the node as they are now. */
+  readonly site: () => SiteFacts;
+  readonly own: () => Gateway | null;
+  readonly events: LoopEvents;
+}
+
+/** A turn comes at least this often, so that it can be seen that the loop still turns. */
+const TICK_MS = 5_000;
+/** However much is to be done, others get their turn after so many remotes. */
+const REMOTES_PER_SLICE = 500;
+
+export class Loop {
+  readonly #parts: LoopParts;
+  readonly #dirty = new Set<string>();
+  /** Remotes that want to be looked at again at some time. */
+  readonly #timed = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | null = null;
+  #stopped = false;
+
+  constructor(parts: LoopParts) {
+    this.#parts = parts;
+  }
+
+  /** The owner's facts changed: {@link SITE} or a gateway's name. */
+  mark(owner: string): void {
+    this.#dirty.add(owner);
+    this.#arm(0);
+  }
+
+  markAll(): void {
+    this.#dirty.add(SITE);
+    for (const remote of this.#parts.remotes.all) this.#dirty.add(remote.gateway.name);
+    this.#arm(0);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#stopped || this.#running !== null) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#start(), Math.max(0, Math.min(delayMs, TICK_MS)));
+  }
+
+  #start(): void {
+    if (this.#running !== null || this.#stopped) return;
+    this.#running = this.#turn().finally(() => {
+      this.#running = null;
+      const busy = this.#dirty.size > 0 && this.#parts.site().synced;
+      this.#arm(busy ? 0 : this.#nextWake() - Date.now());
+    });
+  }
+
+  #nextWake(): number {
+    let next = this.#parts.failures.nextRetry();
+    for (const at of this.#timed.values()) next = Math.min(next, at);
+    return next;
+  }
+
+  async #turn(): Promise<void> {
+    const { failures, events, site: currentSite } = this.#parts;
+    const site = currentSite();
+    // Unknown is not empty: before the store was read whole there is nothing to decide from.
+    if (!site.synced) {
+      events.turned(0);
+      return;
+    }
+    const now = Date.now();
+    for (const owner of failures.dueOwners(now)) this.#dirty.add(owner);
+    for (const [name, at] of this.#timed) if (at <= now) this.#dirty.add(name);
+    const owners = this.#inOrder(site);
+    this.#dirty.clear();
+
+    let done = 0;
+    for (let from = 0; from < Math.max(1, owners.length); from += REMOTES_PER_SLICE) {
+      const slice = owners.slice(from, from + REMOTES_PER_SLICE);
+      const steps = slice.flatMap((owner) => this.#attempt(site, owner, now));
+      done += await this.#act(ordered(steps), now);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    done += await this.#act(this.#parts.world.orphans(), now);
+    failures.expire(now);
+    events.turned(done);
+  }
+
+  /** Relays before those that they carry; last who is gone, so that what it held has passed on by then. */
+  #inOrder(site: SiteFacts): string[] {
+    const relays = new Set(site.relays.map((relay) => relay.gateway.name));
+    const rank = (owner: string) => {
+      if (owner === SITE) return 0;
+      if (relays.has(owner)) return 1;
+      return this.#parts.remotes.get(owner) === undefined ? 3 : 2;
+    };
+    return [...this.#dirty].sort((a, b) => rank(a) - rank(b));
+  }
+
+  #attempt(site: SiteFacts, owner: string, now: number): Step[] {
+    try {
+      return this.#decide(site, owner, now);
+    } catch (error) {
+      const why = new CoraxError('CORAX_PATH', `deciding failed: ${messageOf(error)}`, { cause: error });
+      this.#parts.failures.failed(`decide ${owner}`, owner, why, Date.now());
+      this.#parts.events.stumbled(owner, error);
+      return [];
+    }
+  }
+
+  #decide(site: SiteFacts, owner: string, now: number): Step[] {
+    if (owner === SITE) return this.#decideSite(site);
+    this.#timed.delete(owner);
+    const remote = this.#parts.remotes.get(owner);
+    if (remote === undefined || remote.gateway === this.#parts.own()) return this.#want(owner, []);
+    const before = remote.path ?? this.#adopted(site, remote, now);
+    const decision = decideRemote(site, remote.gateway, before, remote.facts, now);
+    remote.complaint = decision.complaint ?? this.#differing(remote, decision.path, now);
+    if (decision.path !== null && decision.path.state !== (before?.state ?? 'relayed')) {
+      this.#parts.events.transition(remote, before, decision.path);
+    }
+    remote.path = decision.path;
+    if (Number.isFinite(decision.wakeAt)) this.#timed.set(owner, decision.wakeAt);
+    return [...decision.deeds, ...this.#want(owner, decision.items)];
+  }
+
+  #decideSite(site: SiteFacts): Step[] {
+    const own = this.#parts.own();
+    const fields = own === null ? null : ownFields(site, own, this.#parts.version);
+    const publish: Deed[] =
+      own === null || fields === null ? [] : [{ op: 'publish', gateway: own.name, nodeName: site.node, fields }];
+    return [...publish, ...this.#want(SITE, siteItems(site))];
+  }
+
+  #want(owner: string, items: Parameters<World['want']>[1]): ItemStep[] {
+    const steps = this.#parts.world.want(owner, items);
+    const wanted = this.#parts.world.wantedBy(owner);
+    this.#parts.failures.forget(owner, (key) => wanted.has(key) || this.#parts.world.observed.has(key));
+    return steps;
+  }
+
+  /**
+   * A route that was found on the direct plane is a path that is direct, until its probes say otherwise. One
+   * that this agent made itself is no find: it belonged to another key, and the peer behind it is gone.
+   */
+  #adopted(site: SiteFacts, remote: Remote, now: number): PathMemory | null {
+    const relation = relationTo(site, remote.gateway);
+    if (relation.kind !== 'edge') return null;
+    const [prefix] = remote.gateway.subnets;
+    const key = `route ${TABLES.path} ${prefix} 0`;
+    const { world } = this.#parts;
+    const route = world.ownerOf(key) === undefined ? world.observed.get(key) : undefined;
+    if (route?.kind !== 'route' || route.device !== DEVICES.direct) return null;
+    return adoptedPath(now, pathInput(site, relation.remote, remote.facts, now).fingerprint);
+  }
+
+  #differing(remote: Remote, path: PathMemory | null, now: number): string | null {
+    const theirs = remote.facts.remotePath;
+    const mine = path === null ? null : path.state === 'direct' ? 'direct' : 'relay';
+    if (mine === null || theirs === null || mine === theirs) {
+      remote.differsSince = null;
+      return null;
+    }
+    remote.differsSince ??= now;
+    if (now - remote.differsSince < DIFFER_MS) return null;
+    return `this end has been on the ${mine} path and the other on the ${theirs} path for over ${DIFFER_MS / 1000} s`;
+  }
+
+  async #act(steps: readonly Step[], now: number): Promise<number> {
+    const { failures, executor, world, events } = this.#parts;
+    const doable: Doable[] = [];
+    const adding = new Set<ItemKey>();
+    for (const step of steps) {
+      if (step.op === 'publish') events.publish(step);
+      // What one owner gave up another may have taken over in the same turn.
+      else if (step.op === 'delete' && world.ownerOf(keyOf(step.item)) !== undefined) continue;
+      else if (!failures.due(filedUnder(step), now)) continue;
+      else if (isMissingPeer(step, world, adding)) this.#learn({ step, stage: 'tunnel', error: NO_PEER });
+      else {
+        if (step.op === 'put' && step.item.kind === 'peer') adding.add(keyOf(step.item));
+        doable.push(step);
+      }
+    }
+    if (doable.length === 0) return 0;
+    for (const outcome of await executor.run(doable)) this.#learn(outcome);
+    return doable.length;
+  }
+
+  #learn(outcome: Outcome): void {
+    const { world, failures } = this.#parts;
+    const { step, error, stage } = outcome;
+    const key = filedUnder(step);
+    if (error === null) {
+      failures.succeeded(key);
+      if ('item' in step) world.confirm(step);
+      if (step.op === 'delete') this.#unsee(step.item);
+      return;
+    }
+    const isItem = 'item' in step;
+    const owner = isItem ? (world.ownerOf(key) ?? SITE) : step.op === 'punch' ? step.gateway : step.peer.gateway;
+    const failure = failures.failed(key, owner, error, Date.now(), isItem);
+    this.#parts.events.failed({ ...outcome, error }, stage, failure.times);
+  }
+
+  /** What was observed of something that is gone is not true of the next of its name. */
+  #unsee(item: Item): void {
+    const { remotes, world } = this.#parts;
+    if (item.kind === 'device') {
+      remotes.dropPeers(item.plane);
+      for (const owner of world.lostWhere(hangsOn(item.plane))) this.mark(owner);
+    }
+    if (item.kind === 'probe') remotes.seeProbe(item.gateway, item.plane, null);
+    if (item.kind === 'peer') remotes.dropPeer(item.key, item.plane);
+  }
+}
+
+const NO_PEER = new CoraxError('CORAX_NETLINK', 'the peer that is to carry it is not there yet');
+
+/** The kernel says nothing when a peer that is not there is to carry a prefix: it just does not. */
+function isMissingPeer(step: Doable, world: World, adding: ReadonlySet<ItemKey>): boolean {
+  if (step.op !== 'put' || step.item.kind !== 'carry') return false;
+  const key = `peer ${step.item.plane} ${step.item.peer}`;
+  return !world.observed.has(key) && !adding.has(key);
+}
+
+/** All owners' steps in one order, in which nothing is relied on before it is there; deeds between puts and deletes. */
+function ordered(steps: readonly Step[]): Step[] {
+  const items: ItemStep[] = [];
+  const deeds: Step[] = [];
+  for (const step of steps) {
+    if ('item' in step) items.push(step);
+    else deeds.push(step);
+  }
+  return interleave(items, deeds);
+}
+
+function interleave(items: readonly ItemStep[], deeds: readonly Step[]): Step[] {
+  const sorted = orderItems([...items]);
+  const firstPeer = sorted.findIndex((step) => step.op === 'delete' || step.item.kind === 'peer');
+  const at = firstPeer < 0 ? sorted.length : firstPeer;
+  const punches = deeds.filter((deed) => deed.op !== 're-add' && deed.op !== 'aim');
+  const peerDeeds = deeds.filter((deed) => deed.op === 're-add' || deed.op === 'aim');
+  // The own NAT is opened before the peer that uses the opening is added; peers that stand are dealt with last.
+  return [...sorted.slice(0, at), ...punches, ...sorted.slice(at), ...peerDeeds];
+}

@@ -1,0 +1,118 @@
+/** What is known of the own NAT: its behaviour, and where no relay can see it, its hole. */
+import { networkInterfaces } from 'node:os';
+import { type HostPort, sameHostPort } from '../model/address.js';
+import { TUNNEL_PORT } from '../model/names.js';
+import type { NatReport } from '../model/nat.js';
+import { localAddressesOf } from '../nat/discover.js';
+import { HoleProbe } from '../nat/hole.js';
+import { resolveServer, type StunServer } from '../nat/servers.js';
+import { NatWatcher } from '../nat/watcher.js';
+import type { Engine, NativeEvent } from '../native.js';
+import { discoverBehindFirewall } from './discovery.js';
+import { RawEvents } from './raw-events.js';
+
+export interface NatFactsEvents {
+  /** The report or the hole changed. */
+  readonly changed: (report: NatReport | null) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+const HOLE_EVERY_MS = 20_000;
+const RESOLVE_MS = 2_500;
+
+export class NatFacts {
+  readonly #servers: readonly StunServer[];
+  readonly #watcher: NatWatcher | null;
+  readonly #holeProbe: HoleProbe;
+  readonly #raw = new RawEvents();
+  readonly #events: NatFactsEvents;
+  #holeTimer: NodeJS.Timeout | undefined;
+  #hole: HostPort | null = null;
+  readonly #abort = new AbortController();
+  #needed = false;
+  #report: NatReport | null = null;
+
+  constructor(servers: readonly StunServer[], engine: Pick<Engine, 'rawSend' | 'stunTap'>, events: NatFactsEvents) {
+    this.#servers = servers;
+    this.#events = events;
+    const names = servers.map((server) => server.text);
+    const onRaw = this.#raw.listen;
+    const tap = { engine, onRaw, failed: events.failed };
+    this.#watcher =
+      servers.length === 0
+        ? null
+        : new NatWatcher({
+            discover: (signal) =>
+              discoverBehindFirewall(tap, {
+                servers: names,
+                localAddresses: localAddressesOf(networkInterfaces()),
+                signal,
+              }),
+            onReport: (report) => {
+              this.#report = report;
+              events.changed(report);
+            },
+            onError: events.failed,
+          });
+    this.#holeProbe = new HoleProbe(
+      { send: async (packet) => (await engine.rawSend([packet]))[0] ?? null, onRaw },
+      { sourcePort: TUNNEL_PORT },
+    );
+  }
+
+  get report(): NatReport | null {
+    return this.#report;
+  }
+
+  /** By STUN from the tunnel's own port; null unless {@link needHole} asked for it. */
+  get hole(): HostPort | null {
+    return this.#needed ? this.#hole : null;
+  }
+
+  start(): void {
+    this.#watcher?.start();
+  }
+
+  /** The network changed. */
+  kick(): void {
+    this.#watcher?.kick();
+  }
+
+  onRaw(event: Extract<NativeEvent, { type: 'raw' }>): void {
+    this.#raw.deliver([event]);
+  }
+
+  /** No relay sees this edge: its hole is asked of the STUN servers, again and again, while that is so. */
+  needHole(needed: boolean): void {
+    if (needed === this.#needed) return;
+    this.#needed = needed;
+    clearTimeout(this.#holeTimer);
+    if (needed) this.#askForHole();
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    this.needHole(false);
+    await this.#watcher?.stop();
+  }
+
+  #askForHole(): void {
+    const ask = async () => {
+      for (const server of this.#servers) {
+        const address = await resolveServer(server, RESOLVE_MS, this.#abort.signal);
+        const outcome = address === null ? null : await this.#holeProbe.ask(address, { signal: this.#abort.signal });
+        if (outcome?.kind !== 'answered') continue;
+        if (!sameHostPort(outcome.mapped, this.#hole)) {
+          this.#hole = outcome.mapped;
+          this.#events.changed(this.#report);
+        }
+        return;
+      }
+    };
+    void ask()
+      .catch(this.#events.failed)
+      .finally(() => {
+        if (this.#needed) this.#holeTimer = setTimeout(() => this.#askForHole(), HOLE_EVERY_MS);
+      });
+  }
+}

@@ -1,0 +1,220 @@
+/** Looks at the tunnel, the probes and the network, and tells whom what it saw concerns. */
+import { constants } from 'node:os';
+import { codeOf } from '../errors.js';
+import type { Item } from '../model/item.js';
+import { DEVICES, PLANES, type Plane } from '../model/names.js';
+import type { NativeError, NativeEvent } from '../native.js';
+import { isNetworkItem, type Network } from '../network/network.js';
+import { type Prober, statedPath } from '../probe/prober.js';
+import type { PeerUpdate, TunnelDriver } from '../tunnel/driver.js';
+import type { Remote, Remotes } from './remotes.js';
+import { hangsOn, SITE, type World } from './world.js';
+
+export interface ObserverParts {
+  readonly driver: TunnelDriver;
+  readonly network: Network;
+  readonly prober: Prober;
+  readonly remotes: Remotes;
+  readonly world: World;
+  /** The owner has to be looked at again. */
+  readonly mark: (owner: string) => void;
+  /** A relay-plane peer moved: on an edge that is where a relay is, on a relay an edge's hole. */
+  readonly peerMoved: (remote: Remote, update: PeerUpdate) => void;
+  /** Links, addresses or routes changed. */
+  readonly networkChanged: () => Promise<void>;
+  readonly failed: (what: string, error: unknown) => void;
+}
+
+/** Counters and handshakes are read this often; while somebody is being punched through to, more often. */
+const POLL_MS = 1_000;
+const EAGER_POLL_MS = 200;
+const EAGER_FOR_MS = 30_000;
+/** Everything in the kernel is compared with what it should be this often, whatever was heard. */
+const AUDIT_MS = 30_000;
+/** Network changes come in bursts. */
+const SETTLE_MS = 200;
+
+/**
+ * Whether an earlier agent's table stands is not worth asking: setting it is one transaction, and so is
+ * removing it, there or not. This is like none that anybody wants.
+ */
+const UNKNOWN_FIREWALL: Item = { kind: 'firewall', relays: null, relaying: false, localSubnets: [], devices: [] };
+
+export class Observer {
+  readonly #parts: ObserverParts;
+  #pollTimer: NodeJS.Timeout | undefined;
+  #auditTimer: NodeJS.Timeout | undefined;
+  #settleTimer: NodeJS.Timeout | undefined;
+  #polling: Promise<void> | null = null;
+  #stopped = false;
+
+  constructor(parts: ObserverParts) {
+    this.#parts = parts;
+  }
+
+  /** What stands when the agent starts: nothing of it is owned yet. */
+  async adopt(): Promise<void> {
+    const { driver, network, world } = this.#parts;
+    world.found([...(await driver.observe()), ...(await network.observe()), UNKNOWN_FIREWALL], () => true);
+    await this.#poll();
+  }
+
+  start(): void {
+    this.#schedulePoll();
+    this.#auditTimer = setInterval(() => void this.audit(), AUDIT_MS);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#pollTimer);
+    clearInterval(this.#auditTimer);
+    clearTimeout(this.#settleTimer);
+    await this.#polling;
+  }
+
+  onEvent(event: NativeEvent): void {
+    switch (event.type) {
+      case 'probe':
+        this.#onProbe(event);
+        break;
+      case 'remote-state':
+        this.#onRemoteState(event);
+        break;
+      case 'network':
+      case 'overrun':
+        clearTimeout(this.#settleTimer);
+        this.#settleTimer = setTimeout(() => void this.audit(), SETTLE_MS);
+        break;
+      case 'raw':
+        break;
+    }
+  }
+
+  /** Compares what is in force with what is known of it; whoever lost something is told. */
+  async audit(): Promise<void> {
+    const { network, world, mark, networkChanged, failed } = this.#parts;
+    if (this.#stopped) return;
+    try {
+      await networkChanged();
+      const items = await network.observe();
+      const covers = (item: Item) => isNetworkItem(item) && item.kind !== 'firewall';
+      for (const owner of world.found(items, covers)) mark(owner);
+      const firewall = world.observed.get('firewall');
+      if (firewall?.kind === 'firewall' && !(await network.firewallStands(firewall))) {
+        world.lost('firewall');
+        mark(SITE);
+      }
+    } catch (error) {
+      failed('audit', error);
+    }
+  }
+
+  #schedulePoll(): void {
+    if (this.#stopped) return;
+    const eager = this.#isPunching(Date.now());
+    this.#pollTimer = setTimeout(
+      () => {
+        this.#polling = this.#poll().finally(() => {
+          this.#polling = null;
+          this.#schedulePoll();
+        });
+      },
+      eager ? EAGER_POLL_MS : POLL_MS,
+    );
+  }
+
+  async #poll(): Promise<void> {
+    const { driver, prober, remotes, mark, failed } = this.#parts;
+    for (const plane of PLANES) {
+      if (!this.#stands(plane)) continue;
+      try {
+        this.#onPeers(plane, await driver.poll(plane));
+      } catch (error) {
+        if (codeOf(error) === 'CORAX_CLOSED') return;
+        // Any other error is the question's, not the device's: what stands must not be built anew for it.
+        if (isGone(error)) this.#deviceLost(plane);
+        failed(`poll ${DEVICES[plane]}`, error);
+      }
+    }
+    for (const { gateway, plane, facts } of await prober.read().catch(() => []))
+      remotes.seeProbe(gateway, plane, facts);
+    for (const remote of this.#unsettled()) mark(remote.gateway.name);
+  }
+
+  /** Not for ever: a direct plane that works and is worse than the relay stays a candidate. */
+  #isPunching(now: number): boolean {
+    for (const { path } of this.#unsettled()) {
+      if (path?.state === 'punching' && now - path.startedAt < EAGER_FOR_MS) return true;
+    }
+    return false;
+  }
+
+  /** Whose path may change with what was read: few, whatever the number of remotes. */
+  *#unsettled(): Generator<Remote> {
+    for (const remote of this.#parts.remotes.all) {
+      if (remote.path !== null && remote.path.state !== 'relayed') yield remote;
+    }
+  }
+
+  #stands(plane: Plane): boolean {
+    const { observed } = this.#parts.world;
+    return observed.has(`device ${DEVICES[plane]}`);
+  }
+
+  #onPeers(plane: Plane, updates: readonly PeerUpdate[]): void {
+    const { world, mark } = this.#parts;
+    for (const update of updates) this.#onPeer(update);
+    // Those that this agent took away itself are not in the world any more.
+    const gone = new Set(updates.filter((update) => update.gone).map((update) => update.key));
+    if (![...gone].some((key) => world.observed.has(`peer ${plane} ${key}`))) return;
+    const owners = world.lostWhere(
+      (item) =>
+        (item.kind === 'peer' && item.plane === plane && gone.has(item.key)) ||
+        (item.kind === 'carry' && item.plane === plane && gone.has(item.peer)),
+    );
+    for (const owner of owners) mark(owner);
+  }
+
+  #onPeer(update: PeerUpdate): void {
+    const { remotes, mark, peerMoved } = this.#parts;
+    const remote = remotes.seePeer(update, Date.now());
+    if (remote === null || !update.moved) return;
+    mark(remote.gateway.name);
+    if (update.plane === 'relay') peerMoved(remote, update);
+  }
+
+  /** Somebody deleted a device of ours: it, its peers and routes are put back. */
+  #deviceLost(plane: Plane): void {
+    const { world, remotes, mark } = this.#parts;
+    remotes.dropPeers(plane);
+    for (const owner of world.lostWhere(hangsOn(plane))) mark(owner);
+  }
+
+  #onProbe(event: Extract<NativeEvent, { type: 'probe' }>): void {
+    const { prober, remotes, mark } = this.#parts;
+    const subject = prober.subjectOf(event);
+    if (subject === null) return;
+    const known = remotes.get(subject.gateway)?.facts[subject.plane].probe ?? null;
+    if (known !== null) {
+      const { lostInRow, answeredInRow } = event;
+      const received = known.received + (answeredInRow > 0 ? 1 : 0);
+      const rttMs = known.rttMs ?? event.rttMs;
+      remotes.seeProbe(subject.gateway, subject.plane, { ...known, lostInRow, answeredInRow, received, rttMs });
+    }
+    mark(subject.gateway);
+  }
+
+  #onRemoteState(event: Extract<NativeEvent, { type: 'remote-state' }>): void {
+    const { remotes, mark } = this.#parts;
+    const { address, path } = statedPath(event);
+    const remote = remotes.withProbeAddress(address);
+    if (remote === undefined || path === null || remote.facts.remotePath === path) return;
+    remote.facts = { ...remote.facts, remotePath: path };
+    mark(remote.gateway.name);
+  }
+}
+
+/** The kernel's word for a device that is not there. */
+function isGone(error: unknown): boolean {
+  return codeOf(error) === 'CORAX_NETLINK' && (error as NativeError).errno === constants.errno.ENODEV;
+}

@@ -1,0 +1,121 @@
+/** Writes to the store, one at a time for each endpoint, paced, and only while there is something to write. */
+import type { PublishDeed } from '../model/step.js';
+import type { GatewayStore } from '../store/store.js';
+
+export interface PublisherEvents {
+  readonly written: (deed: PublishDeed) => void;
+  readonly failed: (deed: PublishDeed, error: unknown) => void;
+  /** Look at the gateway again: what was to be written may be another thing by now. */
+  readonly again: (gateway: string) => void;
+}
+
+/** Writes a second in the long run, and how many may go at once after a quiet time. */
+const RATE_PER_S = 20;
+const BURST = 40;
+/** The store tells of its own change within this; until then the same fields are not written again. */
+const ECHO_MS = 5_000;
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 60_000;
+
+interface Entry {
+  deed: PublishDeed | null;
+  busy: boolean;
+  /** What was written last, and when. */
+  written: string;
+  writtenAt: number;
+  lookingAgain: boolean;
+  failures: number;
+  retryAt: number;
+}
+
+export class Publisher {
+  readonly #store: GatewayStore;
+  readonly #events: PublisherEvents;
+  readonly #entries = new Map<string, Entry>();
+  readonly #pending = new Set<Entry>();
+  #tokens = BURST;
+  #filledAt = Date.now();
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(store: GatewayStore, events: PublisherEvents) {
+    this.#store = store;
+    this.#events = events;
+  }
+
+  /** The latest wish for an endpoint replaces an earlier one that was not written yet. */
+  publish(deed: PublishDeed): void {
+    const key = `${deed.gateway}/${deed.nodeName}`;
+    const entry = this.#entries.get(key) ?? newEntry();
+    this.#entries.set(key, entry);
+    entry.deed = deed;
+    this.#pending.add(entry);
+    this.#pump();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #pump(): void {
+    if (this.#stopped) return;
+    const now = Date.now();
+    this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#filledAt) / 1000) * RATE_PER_S);
+    this.#filledAt = now;
+    let next = Number.POSITIVE_INFINITY;
+    for (const entry of this.#pending) {
+      if (entry.deed === null || entry.busy) continue;
+      if (now - entry.writtenAt < ECHO_MS && JSON.stringify(entry.deed.fields) === entry.written) {
+        this.#lookAgain(entry, entry.deed.gateway, now);
+        entry.deed = null;
+        this.#pending.delete(entry);
+      } else if (now < entry.retryAt) next = Math.min(next, entry.retryAt);
+      else if (this.#tokens < 1) next = Math.min(next, now + 1000 / RATE_PER_S);
+      else {
+        this.#tokens -= 1;
+        void this.#write(entry, entry.deed);
+      }
+    }
+    clearTimeout(this.#timer);
+    if (Number.isFinite(next)) this.#timer = setTimeout(() => this.#pump(), Math.max(1, next - now));
+  }
+
+  /** Somebody may have undone the write before its echo came: whoever wished for it is asked once more after that. */
+  #lookAgain(entry: Entry, gateway: string, now: number): void {
+    if (entry.lookingAgain) return;
+    entry.lookingAgain = true;
+    setTimeout(
+      () => {
+        entry.lookingAgain = false;
+        this.#events.again(gateway);
+      },
+      entry.writtenAt + ECHO_MS - now,
+    ).unref();
+  }
+
+  async #write(entry: Entry, deed: PublishDeed): Promise<void> {
+    entry.busy = true;
+    entry.deed = null;
+    this.#pending.delete(entry);
+    try {
+      const result = await this.#store.publish({ gateway: deed.gateway, nodeName: deed.nodeName, set: deed.fields });
+      entry.written = JSON.stringify(deed.fields);
+      entry.writtenAt = Date.now();
+      entry.failures = 0;
+      if (result === 'written') this.#events.written(deed);
+    } catch (error) {
+      entry.failures += 1;
+      entry.retryAt = Date.now() + Math.min(FIRST_RETRY_MS * 2 ** (entry.failures - 1), LAST_RETRY_MS);
+      if (!this.#stopped) this.#events.failed(deed, error);
+      setTimeout(() => this.#events.again(deed.gateway), entry.retryAt - Date.now()).unref();
+    } finally {
+      entry.busy = false;
+      this.#pump();
+    }
+  }
+}
+
+function newEntry(): Entry {
+  return { deed: null, busy: false, written: '', writtenAt: 0, lookingAgain: false, failures: 0, retryAt: 0 };
+}

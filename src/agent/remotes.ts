@@ -1,0 +1,169 @@
+/** What is observed of each remote gateway, and what its path remembers. */
+import type { PathMemory } from '../decide/path.js';
+import type { Ip } from '../model/address.js';
+import type { PeerFacts, ProbeFacts, RemoteFacts } from '../model/facts.js';
+import type { Gateway } from '../model/gateway.js';
+import type { PublicKey } from '../model/key.js';
+import { PLANES, type Plane } from '../model/names.js';
+import type { PeerUpdate } from '../tunnel/driver.js';
+
+export interface Remote {
+  gateway: Gateway;
+  path: PathMemory | null;
+  facts: RemoteFacts;
+  wakeAt: number;
+  complaint: string | null;
+  /** Since when the two ends' paths differ; null while they do not. Unix milliseconds. */
+  differsSince: number | null;
+  /** When both holes were known and the running try began; null when it was counted or none runs. */
+  puttingThroughSince: number | null;
+}
+
+const UNSEEN: RemoteFacts = {
+  relay: { peer: null, probe: null },
+  direct: { peer: null, probe: null },
+  remotePath: null,
+};
+
+/** A keepalive is 32 bytes every 5 s, a handshake initiation 148: what grows faster carries data. */
+const KEEPALIVE_BYTES = 32;
+const HANDSHAKE_BYTES = 148;
+
+export class Remotes {
+  readonly #byName = new Map<string, Remote>();
+  readonly #byKey = new Map<PublicKey, string>();
+  readonly #byProbeAddress = new Map<Ip, string>();
+  /** Peers that stand and whose gateway is not known yet: after a restart, all of them. By key and plane. */
+  readonly #strangers = new Map<PublicKey, { [P in Plane]?: PeerFacts | undefined }>();
+
+  get(name: string): Remote | undefined {
+    return this.#byName.get(name);
+  }
+
+  get all(): Iterable<Remote> {
+    return this.#byName.values();
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  put(gateway: Gateway): Remote {
+    const before = this.#byName.get(gateway.name);
+    if (before !== undefined) this.#unindex(before.gateway);
+    const { active } = gateway;
+    if (active?.publicKey) this.#byKey.set(active.publicKey, gateway.name);
+    if (active?.probeAddress) this.#byProbeAddress.set(active.probeAddress, gateway.name);
+    // Another key is another peer: nothing that was seen of the old one is true of it.
+    const same = before !== undefined && before.gateway.active?.publicKey === active?.publicKey;
+    const remote: Remote = same ? before : newRemote(gateway);
+    remote.gateway = gateway;
+    const stranger = active?.publicKey ? this.#strangers.get(active.publicKey) : undefined;
+    if (active?.publicKey && stranger !== undefined) {
+      this.#strangers.delete(active.publicKey);
+      for (const plane of PLANES) remote.facts = withPeer(remote.facts, plane, stranger[plane] ?? null);
+    }
+    this.#byName.set(gateway.name, remote);
+    return remote;
+  }
+
+  delete(name: string): void {
+    const remote = this.#byName.get(name);
+    if (remote === undefined) return;
+    this.#unindex(remote.gateway);
+    this.#byName.delete(name);
+  }
+
+  withKey(key: PublicKey): Remote | undefined {
+    const name = this.#byKey.get(key);
+    return name === undefined ? undefined : this.#byName.get(name);
+  }
+
+  withProbeAddress(address: Ip): Remote | undefined {
+    const name = this.#byProbeAddress.get(address);
+    return name === undefined ? undefined : this.#byName.get(name);
+  }
+
+  /** @returns whose peer it is, or null for a peer that no gateway has */
+  seePeer(update: PeerUpdate, now: number): Remote | null {
+    const { key, plane } = update;
+    const remote = this.withKey(key);
+    if (remote === undefined) {
+      this.#seeStranger(update, now);
+      return null;
+    }
+    const { peer } = remote.facts[plane];
+    remote.facts = withPeer(remote.facts, plane, update.gone ? null : merge(peer, update, now));
+    return remote;
+  }
+
+  /** The peer was taken away: nothing that was seen of it is true of one that is added later. */
+  dropPeer(key: PublicKey, plane: Plane): void {
+    const remote = this.withKey(key);
+    if (remote !== undefined) remote.facts = withPeer(remote.facts, plane, null);
+  }
+
+  /** A device went with all its peers. */
+  dropPeers(plane: Plane): void {
+    for (const remote of this.#byName.values()) remote.facts = withPeer(remote.facts, plane, null);
+    for (const [key, planes] of this.#strangers) this.#strangers.set(key, { ...planes, [plane]: undefined });
+  }
+
+  #seeStranger(update: PeerUpdate, now: number): void {
+    const { [update.plane]: before, ...others } = this.#strangers.get(update.key) ?? {};
+    const planes = update.gone ? others : { ...others, [update.plane]: merge(before ?? null, update, now) };
+    if (Object.keys(planes).length === 0) this.#strangers.delete(update.key);
+    else this.#strangers.set(update.key, planes);
+  }
+
+  seeProbe(name: string, plane: Plane, probe: ProbeFacts | null): Remote | null {
+    const remote = this.#byName.get(name);
+    if (remote === undefined) return null;
+    remote.facts = { ...remote.facts, [plane]: { ...remote.facts[plane], probe } };
+    return remote;
+  }
+
+  #unindex({ name, active }: Gateway): void {
+    if (active?.publicKey && this.#byKey.get(active.publicKey) === name) this.#byKey.delete(active.publicKey);
+    if (active?.probeAddress && this.#byProbeAddress.get(active.probeAddress) === name) {
+      this.#byProbeAddress.delete(active.probeAddress);
+    }
+  }
+}
+
+function newRemote(gateway: Gateway): Remote {
+  return {
+    gateway,
+    path: null,
+    facts: UNSEEN,
+    wakeAt: Number.POSITIVE_INFINITY,
+    complaint: null,
+    differsSince: null,
+    puttingThroughSince: null,
+  };
+}
+
+function withPeer(facts: RemoteFacts, plane: Plane, peer: PeerFacts | null): RemoteFacts {
+  return { ...facts, [plane]: { peer, probe: facts[plane].probe } };
+}
+
+function merge(before: PeerFacts | null, update: PeerUpdate, now: number): PeerFacts {
+  const received = grown(before?.rxBytes ?? 0, update.rxBytes);
+  const sent = grown(before?.txBytes ?? 0, update.txBytes);
+  // The first look at an adopted peer says nothing of when it received; its handshake does.
+  const heard = before === null ? update.lastHandshake * 1000 : received > 0 ? now : before.receivedAt;
+  const talked = before === null ? 0 : sent > KEEPALIVE_BYTES + HANDSHAKE_BYTES ? now : before.sentAt;
+  return {
+    endpoint: update.endpoint,
+    lastHandshake: update.lastHandshake,
+    rxBytes: update.rxBytes,
+    txBytes: update.txBytes,
+    receivedAt: heard,
+    sentAt: talked,
+  };
+}
+
+/** A peer that was removed and added again counts from zero. */
+function grown(before: number, now: number): number {
+  return now >= before ? now - before : now;
+}

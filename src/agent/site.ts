@@ -1,0 +1,73 @@
+/** The facts about the node as a whole, gathered into one value that decide can compare and read. */
+import { centralRelay, roleOf, siteOf, sortRelays } from '../decide/relations.js';
+import { contains, type HostPort, type Ip, isIpv4, prefixAddress } from '../model/address.js';
+import type { DirectPolicy, Relay, SiteFacts, Underlay } from '../model/facts.js';
+import type { Gateway } from '../model/gateway.js';
+import type { PublicKey } from '../model/key.js';
+import { DIRECT_ALL_LIMIT } from '../model/names.js';
+import type { NatReport } from '../model/nat.js';
+import type { NodeAddress } from '../network/network.js';
+
+export interface SiteInputs {
+  readonly node: string;
+  readonly publicKey: PublicKey;
+  readonly direct: DirectPolicy;
+  readonly own: Gateway | null;
+  readonly relays: Iterable<Relay>;
+  readonly remoteEdges: number;
+  readonly relayEndpoints: readonly HostPort[];
+  readonly underlay: Underlay | null;
+  readonly probeAddress: Ip | null;
+  readonly nat: NatReport | null;
+  readonly stunHole: HostPort | null;
+  readonly synced: boolean;
+}
+
+export function siteFacts(inputs: SiteInputs): SiteFacts {
+  const { own, remoteEdges, ...rest } = inputs;
+  return {
+    ...rest,
+    self: own === null ? null : siteOf(own),
+    role: roleOf(own, inputs.node),
+    relays: sortRelays(inputs.relays),
+    subnets: own?.subnets ?? [],
+    scale: remoteEdges === 0 ? 0 : 2 ** Math.ceil(Math.log2(remoteEdges)),
+    crowded: remoteEdges > DIRECT_ALL_LIMIT,
+  };
+}
+
+/** Do remotes have to be looked at again? Where relays are seen matters to the firewall only. */
+export function sameForRemotes(a: SiteFacts, b: SiteFacts): boolean {
+  const key = ({ relayEndpoints: _, nat, ...rest }: SiteFacts) => JSON.stringify({ ...rest, type: nat?.type ?? null });
+  return key(a) === key(b);
+}
+
+/**
+ * The address that probes come from: one that the node holds in its own pod subnets anyway, so that allowed
+ * IPs cover it. One that was published stays as long as it is held, because others know it.
+ *
+ * @param rejected an address that turned out not to be delivered here
+ */
+export function chooseProbeAddress(
+  own: Gateway | null,
+  node: string,
+  held: readonly NodeAddress[],
+  rejected: Ip | null,
+): Ip | null {
+  const subnets = (own?.nodes.find((candidate) => candidate.nodeName === node)?.subnets ?? []).filter(isIpv4);
+  const published = own?.endpoints.find((endpoint) => endpoint.nodeName === node)?.probeAddress ?? null;
+  const candidates = held
+    .map((address) => address.ip)
+    .filter((ip) => isIpv4(ip) && subnets.some((subnet) => contains(subnet, ip)))
+    .sort();
+  if (published !== null && candidates.includes(published)) return published;
+  const [first] = candidates;
+  if (first !== undefined) return first;
+  const [subnet] = subnets;
+  const lowest = subnet === undefined ? null : prefixAddress(subnet);
+  return lowest === rejected ? null : lowest;
+}
+
+export function isCentral(site: SiteFacts): boolean {
+  return site.role === 'relay' && centralRelay(site.relays)?.endpoint.nodeName === site.node;
+}

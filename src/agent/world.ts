@@ -1,0 +1,119 @@
+/** What is in force and who wants it: the one place that both are kept. */
+import { diff, keyed, order } from '../decide/diff.js';
+import { type Item, type ItemKey, keyOf, sameItem } from '../model/item.js';
+import { DEVICES, type Plane } from '../model/names.js';
+import type { ItemStep } from '../model/step.js';
+
+/** The owner of what the node needs as a whole; the others are gateways. */
+export const SITE = '';
+
+/** The plane's device and all that goes when it goes. */
+export function hangsOn(plane: Plane): (item: Item) => boolean {
+  return (item) => {
+    switch (item.kind) {
+      case 'device':
+      case 'peer':
+      case 'carry':
+        return item.plane === plane;
+      case 'route':
+      case 'address':
+        return item.device === DEVICES[plane];
+      default:
+        return false;
+    }
+  };
+}
+
+export class World {
+  readonly #observed = new Map<ItemKey, Item>();
+  readonly #wanted = new Map<string, ReadonlyMap<ItemKey, Item>>();
+  readonly #owners = new Map<ItemKey, string>();
+  /** In force, and wanted by nobody. */
+  readonly #unowned = new Set<ItemKey>();
+
+  get observed(): ReadonlyMap<ItemKey, Item> {
+    return this.#observed;
+  }
+
+  ownerOf(key: ItemKey): string | undefined {
+    return this.#owners.get(key);
+  }
+
+  wantedBy(owner: string): ReadonlyMap<ItemKey, Item> {
+    return this.#wanted.get(owner) ?? new Map();
+  }
+
+  /** The owner wants just these items from now on; the steps that are missing to that. */
+  want(owner: string, items: readonly Item[]): ItemStep[] {
+    const desired = keyed(items);
+    const formerly = [...this.wantedBy(owner).keys()];
+    // A key may have passed to another owner meanwhile: it is that one's now.
+    const lost = formerly.filter((key) => !desired.has(key) && this.#owners.get(key) === owner);
+    for (const key of lost) {
+      this.#owners.delete(key);
+      if (this.#observed.has(key)) this.#unowned.add(key);
+    }
+    for (const key of desired.keys()) {
+      this.#owners.set(key, owner);
+      this.#unowned.delete(key);
+    }
+    if (desired.size === 0) this.#wanted.delete(owner);
+    else this.#wanted.set(owner, desired);
+    return diff(desired, lost, this.#observed);
+  }
+
+  /** Deletes what stands and nobody wants: left behind by an earlier agent, or by a delete that failed. */
+  orphans(): ItemStep[] {
+    const items = [...this.#unowned].flatMap((key) => this.#observed.get(key) ?? []);
+    return order(items.map((item) => ({ op: 'delete', item })));
+  }
+
+  /** The step was carried out. */
+  confirm({ op, item }: ItemStep): void {
+    const key = keyOf(item);
+    if (op === 'put') this.#observed.set(key, item);
+    else this.#remove(key);
+  }
+
+  /** Something vanished; its owner, if it has one, has to put it back. */
+  lost(key: ItemKey): string | undefined {
+    this.#remove(key);
+    return this.#owners.get(key);
+  }
+
+  /** Forgets all that matches; the owners that have to put it back. */
+  lostWhere(matches: (item: Item) => boolean): Set<string> {
+    const owners = new Set<string>();
+    for (const [key, item] of this.#observed) {
+      if (!matches(item)) continue;
+      const owner = this.lost(key);
+      if (owner !== undefined) owners.add(owner);
+    }
+    return owners;
+  }
+
+  /**
+   * What was found of some kinds of items replaces what was known of them.
+   *
+   * @returns owners whose items are not as they want them
+   */
+  found(items: readonly Item[], covers: (item: Item) => boolean): Set<string> {
+    const actual = keyed(items);
+    const owners = this.lostWhere((item) => covers(item) && !actual.has(keyOf(item)));
+    for (const [key, item] of actual) {
+      const known = this.#observed.get(key);
+      if (known !== undefined && sameItem(known, item)) continue;
+      this.#observed.set(key, item);
+      if (!this.#owners.has(key)) this.#unowned.add(key);
+      const owner = this.#owners.get(key);
+      const wanted = owner === undefined ? undefined : this.#wanted.get(owner)?.get(key);
+      if (owner !== undefined && wanted !== undefined && !sameItem(wanted, item)) owners.add(owner);
+    }
+    return owners;
+  }
+
+  #remove(key: ItemKey): void {
+    this.#observed.delete(key);
+    this.#unowned.delete(key);
+  }
+}
