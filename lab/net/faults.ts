@@ -1,0 +1,82 @@
+/** What goes wrong outside: cut paths, NATs that forget, missing UDP, links down. */
+import { run } from '../process.js';
+import { inside } from './apply.js';
+import { type NatSettings, natRules, PORT_RANGES } from './nat.js';
+import { INET, type NatPlan, type Plan } from './plan.js';
+
+export type Direction = 'both' | 'forth' | 'back';
+
+export class Faults {
+  readonly #plan: Plan;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+  }
+
+  /** Drops what goes from one public address to another ("forth"), the other way ("back"), or both. */
+  async cut(from: string, to: string, direction: Direction = 'both'): Promise<void> {
+    await this.#inet(`add element ip faults cuts { ${pairs(from, to, direction)} }`);
+  }
+
+  async heal(from: string, to: string, direction: Direction = 'both'): Promise<void> {
+    // Added first, so that healing what is whole is no error.
+    const elements = pairs(from, to, direction);
+    await this.#inet(`add element ip faults cuts { ${elements} }\ndelete element ip faults cuts { ${elements} }`);
+  }
+
+  async healAll(): Promise<void> {
+    await this.#inet('flush set ip faults cuts\nflush set ip faults noudp');
+  }
+
+  /** Whether UDP passes to and from a public address. */
+  async blockUdp(address: string): Promise<void> {
+    await this.#inet(`add element ip faults noudp { ${address} }`);
+  }
+
+  async unblockUdp(address: string): Promise<void> {
+    await this.#inet(`add element ip faults noudp { ${address} }\ndelete element ip faults noudp { ${address} }`);
+  }
+
+  async flushConntrack(namespace: string): Promise<void> {
+    await run([...inside(namespace), 'conntrack', '-F']);
+  }
+
+  /** A NAT that restarted: every mapping is gone, and new ones get ports from another range. */
+  async rebind(nat: NatPlan): Promise<void> {
+    const range = PORT_RANGES.findIndex(([first]) => first === nat.settings.ports[0]);
+    const ports = PORT_RANGES[(range + 1) % PORT_RANGES.length] ?? nat.settings.ports;
+    await this.#loadNat(nat, { ...nat.settings, ports }, true);
+  }
+
+  async changeNat(nat: NatPlan, kind: NatSettings['kind']): Promise<void> {
+    await this.#loadNat(nat, { ...nat.settings, kind }, false);
+  }
+
+  async #loadNat(nat: NatPlan, settings: NatSettings, rebound: boolean): Promise<void> {
+    nat.settings = settings;
+    await run([...inside(nat.namespace), 'nft', '-f', '-'], { input: natRules(settings, rebound) });
+    await this.flushConntrack(nat.namespace);
+  }
+
+  async linkDown(namespace: string, device: string): Promise<void> {
+    await run([...inside(namespace), 'ip', 'link', 'set', device, 'down']);
+  }
+
+  /** The default route, which the kernel drops with its link, comes back as it was planned. */
+  async linkUp(namespace: string, device: string): Promise<void> {
+    const routes = this.#plan.namespaces.get(namespace)?.ip.filter((line) => line.startsWith('route add ')) ?? [];
+    const lines = [`link set ${device} up`, ...routes.map((line) => line.replace('route add', 'route replace'))];
+    await run([...inside(namespace), 'ip', '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  }
+
+  async #inet(commands: string): Promise<void> {
+    await run([...inside(INET), 'nft', '-f', '-'], { input: `${commands}\n` });
+  }
+}
+
+function pairs(from: string, to: string, direction: Direction): string {
+  const elements: string[] = [];
+  if (direction !== 'back') elements.push(`${from} . ${to}`);
+  if (direction !== 'forth') elements.push(`${to} . ${from}`);
+  return elements.join(', ');
+}

@@ -1,0 +1,77 @@
+/** What the tests of agents in the lab have in common. */
+import assert from 'node:assert/strict';
+import type { PeerStatus } from '#src/model/status.js';
+import type { Lab } from '../lab.js';
+import type { LabNode } from '../node.js';
+
+/** Everything takes its time in emulation on a busy machine: these only bound a hang. */
+export const LONG_MS = 240_000;
+
+/** Starts all agents, relays first, a few at a time. */
+export async function startAgents(nodes: readonly LabNode[], atOnce = 3): Promise<void> {
+  for (let from = 0; from < nodes.length; from += atOnce) {
+    await Promise.all(nodes.slice(from, from + atOnce).map((node) => node.startAgent()));
+  }
+}
+
+/** A pair of nodes that are each other's peers. */
+export interface Pair {
+  readonly a: LabNode;
+  readonly b: LabNode;
+}
+
+export async function peersOf({ a, b }: Pair): Promise<readonly [PeerStatus, PeerStatus]> {
+  return Promise.all([a.peer(b.name), b.peer(a.name)]);
+}
+
+/** Both ends on that path; for the relay also with answers on the relay plane. Resolves to the seconds it took. */
+export async function bothOn(lab: Lab, pair: Pair, path: 'relay' | 'direct', timeoutMs = LONG_MS): Promise<number> {
+  const started = performance.now();
+  await lab.waitFor(
+    async () => {
+      const peers = await peersOf(pair);
+      const there = peers.every(
+        (peer) => peer.path === path && (path === 'direct' || peer.planes.relay?.rttMs !== null),
+      );
+      if (!there) throw new Error(peers.map((peer) => `${peer.path}, ${peer.state}: ${peer.reason}`).join(' | '));
+      return true;
+    },
+    { what: `${pair.a.name} and ${pair.b.name} on the ${path} path`, timeoutMs },
+  );
+  return (performance.now() - started) / 1000;
+}
+
+/** Both ends have answers on both planes: nothing is about to change by itself. */
+export async function bothPlanesAlive(lab: Lab, pair: Pair): Promise<void> {
+  await lab.waitFor(
+    async () =>
+      (await peersOf(pair)).every(({ planes }) => planes.relay?.rttMs != null && planes.direct?.rttMs != null),
+    { what: `both planes between ${pair.a.name} and ${pair.b.name} answer`, timeoutMs: LONG_MS },
+  );
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Stops the process as it stands: its loop and its probes, not its kernel. */
+export async function frozen<T>(nodes: readonly LabNode[], act: () => Promise<T>): Promise<T> {
+  for (const node of nodes) process.kill(pidOf(node), 'SIGSTOP');
+  try {
+    return await act();
+  } finally {
+    for (const node of nodes) process.kill(pidOf(node), 'SIGCONT');
+  }
+}
+
+function pidOf(node: LabNode): number {
+  assert.ok(node.agentPid, `${node.name} runs an agent`);
+  return node.agentPid;
+}
+
+/** Puts the route that is the path to another site on a plane's device, by hand. */
+export async function forcePath(node: LabNode, to: LabNode, plane: 'relay' | 'direct'): Promise<void> {
+  const device = plane === 'relay' ? 'raven-wg0' : 'raven-wg1';
+  const route = [to.plan.podSubnet, 'dev', device, 'src', node.plan.bridgeAddress, 'table', '9028'];
+  await node.exec(['ip', 'route', 'replace', ...route]);
+}

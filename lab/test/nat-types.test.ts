@@ -1,0 +1,116 @@
+/**
+ * `corax netcheck` and the agent tell every kind of NAT that a node may be under (RFC 5780, against coturn), past
+ * the node's own firewall, which admits the tunnel's port and answers only.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import type { Filtering, Mapping, NatType } from '#src/model/nat.js';
+import { Lab } from '../lab.js';
+import type { NatKind } from '../net/nat.js';
+import { netcheck } from '../netcheck.js';
+import { type LabNode, MAIN } from '../node.js';
+
+interface Expected {
+  readonly type: NatType | null;
+  readonly mapping: Mapping | null;
+  readonly filtering: Filtering | null;
+}
+
+const [INDEPENDENT, ADDRESS, PORT] = [
+  'endpoint-independent',
+  'address-dependent',
+  'address-and-port-dependent',
+] as const;
+
+const PORT_RESTRICTED: Expected = { type: 'Port Restricted cone NAT', mapping: INDEPENDENT, filtering: PORT };
+const SYMMETRIC: Expected = { type: 'Symmetric NAT', mapping: PORT, filtering: PORT };
+
+const CASES: ReadonlyArray<readonly [string, NatKind | readonly NatKind[], Expected]> = [
+  ['full-cone', 'full-cone', { type: 'Full cone NAT', mapping: INDEPENDENT, filtering: INDEPENDENT }],
+  ['restricted', 'restricted-cone', { type: 'Restricted cone NAT', mapping: INDEPENDENT, filtering: ADDRESS }],
+  ['port-restricted', 'port-restricted', PORT_RESTRICTED],
+  ['symmetric', 'symmetric', SYMMETRIC],
+  ['sequential', 'symmetric-sequential', SYMMETRIC],
+  ['linux', 'linux', PORT_RESTRICTED],
+  // A chain of NATs maps like its worst and filters like its strictest.
+  ['double-cones', ['full-cone', 'port-restricted'], PORT_RESTRICTED],
+  ['double-symmetric', ['full-cone', 'symmetric'], SYMMETRIC],
+];
+
+let lab: Lab;
+
+before(async () => {
+  lab = await Lab.create({
+    sites: [
+      ...CASES.map(([name, nat]) => ({ name, nat })),
+      { name: 'blocked', nat: 'udp-blocked' },
+      { name: 'none', nat: 'none' },
+    ],
+    relays: [],
+  });
+});
+
+after(async () => {
+  await lab?.destroy();
+});
+
+/** Runs a node's agent until its status says so; one at a time, because ten are too many for an emulated machine. */
+async function agentFinds(node: LabNode, expected: Expected): Promise<void> {
+  await node.startAgent();
+  try {
+    const found = async () => {
+      const { type, mapping, filtering } = (await node.status()).nat;
+      assert.deepEqual({ type, mapping, filtering }, expected);
+      return true;
+    };
+    await lab.waitFor(found, { what: `${node.name}'s agent tells its NAT`, timeoutMs: 90_000, everyMs: 500 });
+  } finally {
+    await node.kill9();
+  }
+}
+
+for (const [name, , expected] of CASES) {
+  test(`${name}: ${expected.type}`, async () => {
+    const { type, mapping, filtering, underNat, udpBlocked, publicAddress } = await netcheck(lab, lab.site(name));
+    assert.deepEqual({ type, mapping, filtering }, expected);
+    assert.equal(underNat, true);
+    assert.equal(udpBlocked, false);
+    assert.equal(publicAddress?.ip, lab.site(name).plan.publicAddress);
+  });
+
+  test(`${name}: the agent's status says ${expected.type}`, () => agentFinds(lab.site(name), expected));
+}
+
+test('the firewall is in the way of who cannot look past it', async () => {
+  const node = lab.site('full-cone');
+  const stun = `${lab.stun?.addresses[0]}:3478`;
+  const withoutNetRaw = ['setpriv', '--bounding-set', '-net_raw'];
+  const { stdout } = await node.exec([...withoutNetRaw, process.execPath, MAIN, 'netcheck', '--stun', stun]);
+  assert.match(stdout, /^NAT +Port Restricted cone NAT$/m);
+  assert.match(stdout, /own firewall may hide the NAT's filtering/);
+});
+
+test('no NAT is told from a full cone', async () => {
+  const report = await netcheck(lab, lab.site('none'));
+  assert.equal(report.underNat, false);
+  assert.equal(report.mapping, INDEPENDENT);
+  assert.equal(report.publicAddress?.ip, lab.site('none').plan.publicAddress);
+  await agentFinds(lab.site('none'), { type: 'Undefined', mapping: INDEPENDENT, filtering: INDEPENDENT });
+});
+
+test('UDP blocked is told from silence of the servers', async () => {
+  const report = await netcheck(lab, lab.site('blocked'));
+  assert.equal(report.udpBlocked, true);
+  assert.equal(report.type, null);
+  const node = lab.site('blocked');
+  await node.startAgent();
+  try {
+    // The status is as empty before the first discovery as after this one: the log tells.
+    const found = () => /"udpBlocked":true/.test(readFileSync(node.logFile, 'utf8'));
+    await lab.waitFor(found, { what: 'the agent tells that UDP is blocked', timeoutMs: 90_000 });
+    assert.equal((await node.status()).nat.type, null);
+  } finally {
+    await node.kill9();
+  }
+});

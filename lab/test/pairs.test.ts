@@ -1,0 +1,85 @@
+/** All 16 ordered pairs of the four classic NAT types, and two plain Linux masquerades, one after the other. */
+import assert from 'node:assert/strict';
+import { after, before, type TestContext, test } from 'node:test';
+import { writeGateways } from '../gateways.js';
+import { Lab } from '../lab.js';
+import type { NatSettings } from '../net/nat.js';
+import { bothOn, LONG_MS, type Pair, pause, peersOf } from './agents.js';
+
+type NatKind = NatSettings['kind'];
+
+const KINDS = ['full-cone', 'restricted-cone', 'port-restricted', 'symmetric'] as const satisfies readonly NatKind[];
+
+/** The proposal's figure 2. */
+function goesDirect(a: NatKind, b: NatKind): boolean {
+  const kinds = [a, b];
+  if (a === 'symmetric' && b === 'symmetric') return false;
+  return !(kinds.includes('symmetric') && kinds.includes('port-restricted'));
+}
+
+let lab: Lab;
+let pair: Pair;
+
+before(async () => {
+  lab = await Lab.create({
+    sites: [
+      { name: 'edge-a', nat: 'full-cone' },
+      { name: 'edge-b', nat: 'full-cone' },
+    ],
+    relays: [{ name: 'relay-1' }],
+    delays: 'proposal',
+  });
+  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+  await lab.relay().startAgent();
+});
+
+after(() => lab?.destroy());
+
+/** Both edges start from what a person wrote, behind other NATs. */
+async function startBehind(kindA: NatKind, kindB: NatKind): Promise<void> {
+  await Promise.all([pair.a.kill9(), pair.b.kill9()]);
+  writeGateways(
+    lab.gateways,
+    lab.plan.nodes.filter((node) => node.role === 'edge'),
+  );
+  await pair.a.changeNat(kindA);
+  await pair.b.changeNat(kindB);
+  await Promise.all([pair.a.startAgent(), pair.b.startAgent()]);
+}
+
+async function answersByRelay(): Promise<void> {
+  await lab.waitFor(async () => (await peersOf(pair)).every((peer) => peer.planes.relay?.rttMs != null), {
+    what: 'both ends answer by the relay',
+    timeoutMs: LONG_MS,
+  });
+}
+
+async function staysOnRelay(t: TestContext): Promise<void> {
+  await lab.waitFor(async () => (await peersOf(pair)).every((peer) => /Symmetric NAT/.test(peer.reason)), {
+    what: 'both ends know why they stay on the relay',
+    timeoutMs: LONG_MS,
+  });
+  for (const peer of await peersOf(pair)) {
+    assert.deepEqual([peer.path, peer.state], ['relay', 'relayed']);
+    t.diagnostic(peer.reason);
+  }
+}
+
+for (const [kindA, kindB] of [
+  ...KINDS.flatMap((one) => KINDS.map((other) => [one, other] as const)),
+  ['linux', 'linux'] as const,
+]) {
+  const direct = goesDirect(kindA, kindB);
+  test(`${kindA} with ${kindB}: ${direct ? 'direct' : 'by the relay, with the reason in status'}`, async (t) => {
+    await startBehind(kindA, kindB);
+    await answersByRelay();
+    const pings = await lab.pinger('edge-a', 'edge-b', { intervalMs: 100 });
+    if (direct) {
+      await bothOn(lab, pair, 'direct');
+      t.diagnostic((await pair.a.peer('edge-b')).reason);
+    } else await staysOnRelay(t);
+    await pause(1_000);
+    const { sent, lost } = await pings.stop();
+    assert.equal(lost, 0, `${lost} of ${sent} pings lost`);
+  });
+}
