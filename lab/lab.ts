@@ -24,7 +24,7 @@ export interface WaitOptions {
   readonly everyMs?: number;
 }
 
-const PSK = 'the lab has no secrets';
+export const PSK = 'the lab has no secrets';
 
 export class Lab {
   readonly plan: Plan;

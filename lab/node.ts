@@ -5,7 +5,7 @@ import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CoraxError } from '#src/errors.js';
-import type { PeerStatus, Status } from '#src/model/status.js';
+import { type PeerStatus, type Status, statusSchema } from '#src/model/status.js';
 import { inside } from './net/apply.js';
 import type { Faults } from './net/faults.js';
 import type { NatSettings } from './net/nat.js';
@@ -112,7 +112,7 @@ export class LabNode {
 
   /** What `corax status --json` prints, straight from the socket: a Node process more is slow in emulation. */
   async status(): Promise<Status> {
-    return JSON.parse(await this.get('/status')) as Status;
+    return statusSchema.parse(JSON.parse(await this.get('/status')));
   }
 
   /** One peer of the status; throws while there is none. */

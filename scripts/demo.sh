@@ -14,5 +14,6 @@ for word in "$@"; do
 done
 sh scripts/setup.sh $yes
 
-# The demo ends with whoever started it, even when that one is killed outright.
+# The demo ends with whoever started it (npm, by way of its "exec sh"), even when that one is killed outright.
+[ "$(ps -o ppid= -p $$ | tr -d ' ')" = "$PPID" ] || exit 143
 exec setpriv --pdeathsig TERM node dist/main.js lab demo "$@"

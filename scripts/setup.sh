@@ -38,13 +38,16 @@ build='g++ make python3 libnftables-dev'
 network='iproute2 nftables conntrack iputils-ping wireguard-tools coturn kmod procps util-linux'
 machine='qemu-system-x86 busybox-static'
 
-# Whether this kernel can carry a lab by itself; without iproute2 that cannot be tried, and is doubted.
+# Whether this kernel can carry a lab by itself, as far as the tools for trying are there (lab/setting.ts tries
+# the same); without iproute2 that cannot be tried, and is doubted.
 kernel_is_enough() {
   [ "${CORAX_LAB:-}" != vm ] || return 1
   [ "${CORAX_LAB:-}" != host ] || return 0
   command -v ip >/dev/null && command -v unshare >/dev/null && unshare --net sh -c '
-    modprobe -q -a wireguard sch_netem 2>/dev/null
-    ip link add wg0 type wireguard && ip link add a0 type dummy && tc qdisc add dev a0 root netem delay 1ms
+    modprobe -q -a wireguard sch_netem nf_conntrack_netlink nft_masq 2>/dev/null
+    ip link add wg0 type wireguard && ip link add a0 type veth peer name b0 &&
+      tc qdisc add dev a0 root netem delay 1ms &&
+      { ! command -v nft || echo "table ip t { chain c { type nat hook postrouting priority 100; masquerade; }; }" | nft -f -; }
   ' >/dev/null 2>&1
 }
 
@@ -58,6 +61,10 @@ missing_packages() {
 command -v node >/dev/null && command -v npm >/dev/null || die 'Node.js 20.19 or later, with npm, has to be installed first'
 node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
   die "Node.js $(node -v) is too old; 20.19 or later is needed"
+
+policy=/usr/sbin/policy-rc.d
+# One that an earlier run left when it was killed.
+[ ! -e "$policy" ] || ! grep -q 'written by corax' "$policy" || rm -f "$policy"
 
 # --- system packages -------------------------------------------------------------------------------------------
 wanted="$build $network"
@@ -74,7 +81,6 @@ Run this as root, or install them: apt-get install --no-install-recommends $miss
       case $answer in '' | [yYjJ]*) ;; *) die 'nothing was installed' ;; esac
     fi
     # Only files are wanted: nothing that apt installs here may be started, now or at the next boot.
-    policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
       trap 'rm -f "$policy" "$log"' EXIT
       trap 'exit 130' INT

@@ -1,7 +1,7 @@
 /** What goes wrong outside: cut paths, NATs that forget, missing UDP, links down. */
 import { run } from '../process.js';
 import { inside } from './apply.js';
-import { type NatSettings, natRules, PORT_RANGES } from './nat.js';
+import { NAT_OFF, type NatSettings, natRules, PORT_RANGES } from './nat.js';
 import { INET, type NatPlan, type Plan } from './plan.js';
 
 export type Direction = 'both' | 'forth' | 'back';
@@ -54,8 +54,10 @@ export class Faults {
 
   async #loadNat(nat: NatPlan, settings: NatSettings, rebound: boolean): Promise<void> {
     nat.settings = settings;
-    await run([...inside(nat.namespace), 'nft', '-f', '-'], { input: natRules(settings, rebound) });
+    const load = (input: string) => run([...inside(nat.namespace), 'nft', '-f', '-'], { input });
+    await load(NAT_OFF);
     await this.flushConntrack(nat.namespace);
+    await load(natRules(settings, rebound));
   }
 
   async linkDown(namespace: string, device: string): Promise<void> {

@@ -55,6 +55,10 @@ export const PORT_RANGES: ReadonlyArray<readonly [number, number]> = [
 
 const SEQUENTIAL_PORTS = 400;
 
+/** A NAT that is switched off: nothing passes, so nothing that is in flight can make a mapping while rules change. */
+export const NAT_OFF =
+  'table ip nat\ndelete table ip nat\ntable ip nat { chain forward { type filter hook forward priority 0; drop; } }\n';
+
 /** The whole ruleset of a NAT, as one transaction that replaces an earlier one and forgets its mappings. */
 export function natRules(settings: NatSettings, rebound = false): string {
   const { kind, outside, inside, ports, forwards } = settings;
@@ -99,7 +103,8 @@ export function natRules(settings: NatSettings, rebound = false): string {
   lines.push(`${fromInside} masquerade`, '}');
 
   if (cone) {
-    const learn = `meta l4proto udp ct direction original ct original ip saddr ${inside} ct reply ip daddr ${outside}`;
+    // Only what this ruleset gave out: a flow from before a rebinding must not teach it the old port.
+    const learn = `meta l4proto udp ct direction original ct original ip saddr ${inside} ct reply ip daddr ${outside} ct reply proto-dst ${range}`;
     lines.push(
       'chain learn { type filter hook postrouting priority 150;',
       `${learn} update @eimout { ct original ip saddr . ct original proto-src : ct reply ip daddr . ct reply proto-dst }`,

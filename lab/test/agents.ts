@@ -1,5 +1,6 @@
 /** What the tests of agents in the lab have in common. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import type { PeerStatus } from '#src/model/status.js';
 import type { Lab } from '../lab.js';
 import type { LabNode } from '../node.js';
@@ -23,6 +24,8 @@ export interface Pair {
 export async function peersOf({ a, b }: Pair): Promise<readonly [PeerStatus, PeerStatus]> {
   return Promise.all([a.peer(b.name), b.peer(a.name)]);
 }
+
+export const holeOf = async (node: LabNode): Promise<string | null> => (await node.status()).nat.hole;
 
 /** Both ends on that path; for the relay also with answers on the relay plane. Resolves to the seconds it took. */
 export async function bothOn(lab: Lab, pair: Pair, path: 'relay' | 'direct', timeoutMs = LONG_MS): Promise<number> {
@@ -74,4 +77,42 @@ export async function forcePath(node: LabNode, to: LabNode, plane: 'relay' | 'di
   const device = plane === 'relay' ? 'raven-wg0' : 'raven-wg1';
   const route = [to.plan.podSubnet, 'dev', device, 'src', node.plan.bridgeAddress, 'table', '9028'];
   await node.exec(['ip', 'route', 'replace', ...route]);
+}
+
+/** As after a reboot: no device, rule, route or table of ours. What is not there already is no matter. */
+export async function forgetAll(node: LabNode): Promise<void> {
+  const script = [
+    ...['raven-wg0', 'raven-wg1'].map((device) => `ip link del ${device}`),
+    'nft delete table ip corax',
+    ...['97', '98', '99', '101'].map((priority) => `ip rule del priority ${priority}`),
+    ...['97', '101'].map((priority) => `ip -6 rule del priority ${priority}`),
+    ...['9028', '9029', '9030'].map((table) => `ip route flush table ${table}`),
+  ];
+  await node.exec(['sh', '-c', `{ ${script.join('; ')}; } 2>/dev/null; true`]);
+}
+
+/** All that an agent could have made: rules, routes of every table, links, nftables tables. */
+export async function footprint(node: LabNode): Promise<Record<string, string>> {
+  const show = async (...command: string[]): Promise<[string, string]> => {
+    const { stdout } = await node.exec(command, { allowFailure: true });
+    return [command.join(' '), stdout.trim()];
+  };
+  return Object.fromEntries([
+    await show('ip', 'rule'),
+    await show('ip', '-6', 'rule'),
+    await show('ip', 'route', 'show', 'table', 'all'),
+    await show('ip', '-brief', 'link'),
+    await show('nft', 'list', 'tables'),
+  ]);
+}
+
+/** How long the latest opening of a direct plane took, in the agent's own log; null where there was none. */
+export function secondsToDirect(node: LabNode): number | null {
+  const times = { punching: 0, direct: 0 };
+  for (const line of readFileSync(node.logFile, 'utf8').split('\n')) {
+    if (!line.includes('"to":')) continue;
+    const { to, time } = JSON.parse(line) as { to: string; time: string };
+    if (to === 'punching' || to === 'direct') times[to] = Date.parse(time);
+  }
+  return times.direct > times.punching ? (times.direct - times.punching) / 1000 : null;
 }

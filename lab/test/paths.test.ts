@@ -3,16 +3,34 @@
  * what is lost is lost between a cut and its detection, and nowhere else.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { Lab } from '../lab.js';
+import { explanationSchema, peersSchema, statusSchema } from '#src/model/status.js';
+import { Lab, PSK } from '../lab.js';
+import { MAIN } from '../node.js';
+import { requireInside } from '../setting.js';
 import type { PingReport } from '../traffic/pinger.js';
-import { bothOn, bothPlanesAlive, forcePath, frozen, LONG_MS, type Pair, pause, startAgents } from './agents.js';
+import {
+  bothOn,
+  bothPlanesAlive,
+  forcePath,
+  forgetAll,
+  frozen,
+  LONG_MS,
+  type Pair,
+  pause,
+  peersOf,
+  startAgents,
+} from './agents.js';
 
 /** The design's bar for traffic to flow again after the direct path was cut. */
 const DETECTED_MS = 3_000;
-/** What a busy emulated machine adds to it: agents that get no processor detect nothing. */
-const EMULATION_MS = 1_500;
+/** In the micro-VM agents may get no processor for a while, and then detect nothing; on a real kernel nothing is added. */
+const EMULATION_MS = requireInside() === 'vm' ? 1_500 : 0;
 const PING_MS = 20;
+/** Prints a page's status and body. */
+const FETCH = 'fetch(process.argv[1]).then(async (page) => console.log(page.status, await page.text()))';
 /** No TCP connection stalls longer, but while a cut is not detected yet. */
 const STALL_MS = 1_000;
 
@@ -47,7 +65,8 @@ async function meanwhile(t: TestContext, act: () => Promise<void>, detectedMs = 
   );
   assert.ok(stream.alive, `the TCP connection lives: ${stream.error}`);
   assert.deepEqual(stream.failures, [], 'every new TCP connection was made');
-  const stallMs = detectedMs + STALL_MS + EMULATION_MS;
+  // TCP notices at its next retransmission, and each waits twice as long as the one before (RFC 6298 5.5).
+  const stallMs = 2 * detectedMs + STALL_MS + EMULATION_MS;
   assert.ok(stream.longestStallMs <= stallMs, `TCP stalled for ${Math.round(stream.longestStallMs)} ms`);
   return report;
 }
@@ -56,13 +75,18 @@ const cut = () => lab.faults.cut(pair.a.plan.publicAddress, pair.b.plan.publicAd
 const heal = () => lab.faults.heal(pair.a.plan.publicAddress, pair.b.plan.publicAddress);
 
 test('relay first, then direct: nothing is lost', async (t) => {
+  // No packet passes directly until the traffic has been seen to go by the relay.
+  await cut();
   await startAgents([lab.relay(), pair.a]);
   await pair.b.startAgent();
-  await lab.waitFor(async () => (await pair.a.peer('edge-b')).planes.relay?.rttMs, {
-    what: 'traffic by the relay',
-    timeoutMs: LONG_MS,
-  });
+  await bothOn(lab, pair, 'relay');
   const report = await meanwhile(t, async () => {
+    await pause(1_000);
+    assert.deepEqual(
+      (await peersOf(pair)).map(({ path }) => path),
+      ['relay', 'relay'],
+    );
+    await heal();
     t.diagnostic(`both direct after ${(await bothOn(lab, pair, 'direct')).toFixed(1)} s`);
     await bothPlanesAlive(lab, pair);
   });
@@ -70,11 +94,13 @@ test('relay first, then direct: nothing is lost', async (t) => {
 });
 
 test('direct path cut: traffic flows again by the relay within 3 s; healed: direct again, nothing lost', async (t) => {
+  let cutFrom = 0;
   let cutAt = 0;
   const report = await meanwhile(
     t,
     async () => {
       await pause(1_000);
+      cutFrom = Date.now();
       await cut();
       cutAt = Date.now();
       t.diagnostic(`both on the relay after ${(await bothOn(lab, pair, 'relay')).toFixed(1)} s`);
@@ -86,11 +112,56 @@ test('direct path cut: traffic flows again by the relay within 3 s; healed: dire
     DETECTED_MS,
   );
   // The cut takes effect somewhere before the command that made it has returned.
-  const outside = report.lostAt.filter((at) => at > cutAt + DETECTED_MS + EMULATION_MS);
-  assert.deepEqual(outside, [], 'nothing is lost once the cut is detected');
+  const onItsWay = 2 * PING_MS + 40;
+  const outside = report.lostAt.filter((at) => at < cutFrom - onItsWay || at > cutAt + DETECTED_MS + EMULATION_MS);
+  assert.deepEqual(outside, [], 'nothing is lost but between the cut and its detection');
   const last = report.lostAt.at(-1) ?? cutAt;
   t.diagnostic(`last ping lost ${Math.round(last - cutAt)} ms after the cut`);
   assert.ok(report.lost > 0, 'the cut was felt');
+});
+
+test('what a person asks: status, peers, explain, metrics, health; and no secret in any of it', async () => {
+  await bothPlanesAlive(lab, pair);
+  const { a, b } = pair;
+  const corax = async (...words: string[]): Promise<string> =>
+    (await a.exec([process.execPath, MAIN, ...words, '--socket', a.socket])).stdout;
+  const status = statusSchema.parse(JSON.parse(await corax('status', '--json')));
+  assert.deepEqual(
+    [status.node, status.gateway, status.role, status.peers.map(({ gateway }) => gateway)],
+    ['edge-a', 'gw-a', 'edge', ['gw-b', 'gw-relay-1']],
+  );
+  assert.match(await corax('status'), /gw-b[^\n]*direct/);
+  assert.equal(peersSchema.parse(JSON.parse(await corax('peers', '--json'))).peers.length, 2);
+  const { reason, facts } = explanationSchema.parse(JSON.parse(await corax('explain', 'gw-b', '--json')));
+  assert.match(reason, /^direct answers in [\d.]+ ms/);
+  assert.ok(facts.length > 3);
+
+  const get = async (port: number, path: string): Promise<string> =>
+    (await a.exec([process.execPath, '-e', FETCH, `http://127.0.0.1:${port}${path}`])).stdout;
+  const metrics = await get(10265, '/metrics');
+  for (const series of [
+    /^corax_peer_path\{peer="gw-b",path="direct"\} 1$/m,
+    /^corax_peer_path\{peer="gw-b",path="relay"\} 0$/m,
+    /^corax_peer_rtt_seconds\{peer="gw-b",plane="direct"\} 0\.0\d+$/m,
+    /^corax_peer_rtt_seconds\{peer="gw-b",plane="relay"\} 0\.0\d+$/m,
+    /^corax_peer_last_handshake_timestamp_seconds\{peer="gw-b"\} \d{10}/m,
+    /^corax_peer_receive_bytes_total\{peer="gw-b"\} [1-9]/m,
+    /^corax_peer_transmit_bytes_total\{peer="gw-b"\} [1-9]/m,
+    /^process_cpu_seconds_total /m,
+  ]) {
+    assert.match(metrics, series);
+  }
+  assert.match(await get(10275, '/healthz'), /^200 /);
+  assert.match(await get(10275, '/readyz'), /^200 /);
+
+  const said = [
+    metrics,
+    JSON.stringify(status),
+    ...[a, b, lab.relay()].map((node) => readFileSync(node.logFile, 'utf8')),
+  ];
+  const key = readFileSync(join(a.stateDirectory, 'private.key'), 'utf8').trim();
+  assert.ok(key.length >= 40, 'the private key was read');
+  for (const text of said) assert.ok(!text.includes(key) && !text.includes(PSK), 'no secret');
 });
 
 test('the two ends on different paths for 10 s: nothing is lost, TCP does not stall', async (t) => {
@@ -117,7 +188,7 @@ test('a probe tests one plane both ways, whatever the paths and with the direct 
     const { stdout } = await pair.a.exec(['ping', ...flags, pair.b.plan.bridgeAddress], { allowFailure: true });
     return Number(/(\d+) received/.exec(stdout)?.[1]);
   };
-  await frozen([pair.a, pair.b], async () => {
+  const tryAll = async () => {
     for (const isCut of [false, true]) {
       if (isCut) await cut();
       for (const mine of ['relay', 'direct'] as const) {
@@ -133,20 +204,36 @@ test('a probe tests one plane both ways, whatever the paths and with the direct 
         }
       }
     }
-    await heal();
-  });
+  };
+  await frozen([pair.a, pair.b], () => tryAll().finally(heal));
   await bothOn(lab, pair, 'direct');
 });
 
 test('agent killed with -9 and started again: nothing is lost, the path stays direct', async (t) => {
   await bothPlanesAlive(lab, pair);
   const before = await pair.a.exec(['wg', 'show', 'all', 'latest-handshakes']);
+  const devices = new Set<string>();
+  let restarted = false;
+  const watchRoute = async () => {
+    while (!restarted) {
+      const route = await pair.a.exec(['ip', 'route', 'show', 'table', '9028', pair.b.plan.podSubnet]);
+      devices.add(/^\S+ dev (\S+)/.exec(route.stdout)?.[1] ?? 'none');
+      await pause(100);
+    }
+  };
   const report = await meanwhile(t, async () => {
-    await pair.a.restart('kill9');
-    await bothPlanesAlive(lab, pair);
-    await bothOn(lab, pair, 'direct');
+    const watching = watchRoute();
+    try {
+      await pair.a.restart('kill9');
+      await bothPlanesAlive(lab, pair);
+      await bothOn(lab, pair, 'direct');
+    } finally {
+      restarted = true;
+      await watching;
+    }
   });
   assert.equal(report.lost, 0);
+  assert.deepEqual([...devices], ['raven-wg1'], 'the route of the path is never anything else');
   const keys = (text: string) =>
     text
       .split('\n')
@@ -165,9 +252,12 @@ test('NAT rebinding of one edge: a new hole is published, direct again without r
     timeoutMs: LONG_MS,
   });
   t.diagnostic(`${before} became ${hole}`);
+  await lab.waitFor(async () => (await pair.b.peer('edge-a')).planes.direct?.endpoint === hole, {
+    what: `edge-b sends to ${hole}`,
+    timeoutMs: LONG_MS,
+  });
   await bothOn(lab, pair, 'direct');
   await bothPlanesAlive(lab, pair);
-  assert.equal((await pair.b.peer('edge-a')).planes.direct?.endpoint, hole, 'the other end sends there');
 });
 
 test('relay gone: the direct path stays up', async (t) => {
@@ -185,29 +275,34 @@ test('relay gone: the direct path stays up', async (t) => {
   assert.equal(report.lost, 0);
 });
 
-test('relay back with an empty kernel: everything heals within 15 s', async (t) => {
+test('relay rebooted (empty kernel): everything heals within 15 s', async (t) => {
   const relay = lab.relay();
-  for (const command of [
-    ['ip', 'link', 'del', 'raven-wg0'],
-    ['nft', 'delete', 'table', 'ip', 'corax'],
-  ])
-    await relay.exec(command);
+  await forgetAll(relay);
+  await relay.flushConntrack();
   await lab.faults.unblockUdp(relay.plan.publicAddress);
+  const bootedAt = performance.now();
+  const rebooted = Date.now() / 1000;
   await relay.startAgent();
-  const started = performance.now();
+  const startedAt = performance.now();
   await lab.waitFor(
     async () => {
-      const answers = await Promise.all([pair.a.peer('relay-1'), pair.b.peer('relay-1')]);
-      const fresh = answers.every(
-        (peer) => peer.planes.relay?.loss !== 1 && Date.now() / 1000 - (peer.planes.relay?.lastHandshake ?? 0) < 15,
-      );
-      return fresh ? true : null;
+      const edges = await Promise.all([pair.a.peer('relay-1'), pair.b.peer('relay-1')]);
+      return edges.every(({ planes }) => (planes.relay?.lastHandshake ?? 0) > rebooted);
     },
-    { what: 'both edges have a fresh session with the relay', timeoutMs: LONG_MS },
+    { what: 'both edges have a new session with the relay', timeoutMs: LONG_MS },
   );
-  const seconds = (performance.now() - started) / 1000;
-  t.diagnostic(`healed ${seconds.toFixed(1)} s after the relay's agent answered`);
-  assert.ok(seconds <= 15, `${seconds.toFixed(1)} s`);
+  // What one edge sends the other by the relay, whatever the path is.
+  const { bridgeAddress } = pair.a.plan;
+  const flags = ['-n', '-q', '-c', '1', '-W', '1', '-Q', '0x08', '-I', bridgeAddress];
+  await lab.waitFor(() => pair.a.exec(['ping', ...flags, pair.b.plan.bridgeAddress]), {
+    what: 'the edges reach each other by the relay',
+    timeoutMs: LONG_MS,
+  });
+  const [sinceBoot, sinceStart] = [bootedAt, startedAt].map((at) => (performance.now() - at) / 1000);
+  t.diagnostic(
+    `healed ${sinceStart?.toFixed(1)} s after the relay's agent answered, ${sinceBoot?.toFixed(1)} s after it was started`,
+  );
+  assert.ok((sinceStart ?? 0) <= 15, `${sinceStart} s`);
   const pings = await lab.pinger('edge-a', 'relay-1', { intervalMs: 100 });
   await pause(2_000);
   assert.equal((await pings.stop()).lost, 0, 'pods behind the relay answer');

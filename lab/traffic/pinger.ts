@@ -31,7 +31,7 @@ export interface PingReport {
 }
 
 /** How long an answer may take before its ping counts as lost. */
-const GRACE_MS = 1_500;
+const GRACE_MS = 5_000;
 const REPLY = /^\[(\d+\.\d+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms(.*)$/;
 const SUMMARY = /^(\d+) packets transmitted/;
 
@@ -110,7 +110,7 @@ export class Pinger {
 
   /**
    * Accounts for the pings sent in a span (Unix time in milliseconds). Before stop(), what was sent within
-   * the last 1.5 s does not count yet.
+   * the last 5 s does not count yet.
    */
   report(from = this.#startedAt, to = Date.now() - GRACE_MS): PingReport {
     const bySequence = new Map(this.#replies.map((reply) => [reply.sequence, reply]));

@@ -1,7 +1,11 @@
 /**
  * What runs in the guest before the command: two short shell scripts. The kernel's command line names, at the
- * host's paths, the job (a shell script), the modules' directory and the writable shared folder.
+ * host's paths, the job (a shell script), the modules' directory, the writable shared folder, and folders that
+ * must be seen although the guest has file systems of its own above them.
  */
+
+/** Where the guest has empty file systems of its own. */
+export const GUEST_OWN = ['/run', '/tmp', '/dev/shm'] as const;
 
 /** Virtio ports, by name, between guest and host. */
 export const PORTS = { out: 'corax.out', err: 'corax.err', control: 'corax.control' } as const;
@@ -19,13 +23,16 @@ $bb mkdir -p /rw/up /rw/work
 $bb mount -t overlay -o lowerdir=/host,upperdir=/rw/up,workdir=/rw/work overlay /root || echo 'no overlay'
 $bb mount --move /dev /root/dev
 $bb mount --move /proc /root/proc
-for dir in run tmp dev/shm; do
-  $bb mkdir -p /root/$dir
-  $bb mount -t tmpfs tmpfs /root/$dir
+for dir in ${GUEST_OWN.join(' ')}; do
+  $bb mkdir -p /root$dir
+  $bb mount -t tmpfs tmpfs /root$dir
 done
 $bb chmod 1777 /root/tmp /root/dev/shm
 for word in $($bb cat /root/proc/cmdline); do
-  case $word in corax.job=*) $bb cp /host/\${word#*=} /root/run/job ;; esac
+  case $word in
+    corax.job=*) $bb cp /host/\${word#*=} /root/run/job ;;
+    corax.see=*) $bb mkdir -p /root\${word#*=} && $bb mount --bind /host\${word#*=} /root\${word#*=} ;;
+  esac
 done
 $bb cp /second-stage /root/run/second-stage
 exec $bb switch_root /root /bin/sh /run/second-stage

@@ -3,7 +3,7 @@
  * that a lab can need are kept (a tenth of the package).
  */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CoraxError } from '#src/errors.js';
@@ -17,6 +17,8 @@ export interface Kernel {
   readonly modules: string;
 }
 
+const ASIDE = '.new-';
+const DAY_MS = 86_400_000;
 const PACKAGE = /^linux-image-(6\.1\.0-(\d+)-amd64)$/;
 const KEPT = ['arch', 'crypto', 'lib', 'net', 'drivers/net/wireguard', 'drivers/net/*.ko', 'drivers/net/vxlan'].concat([
   'drivers/virtio',
@@ -62,19 +64,30 @@ export async function findKernel(progress: (line: string) => void): Promise<Kern
       `The micro-VM is for x86-64; this is ${process.arch}. Use a kernel with WireGuard.`,
     );
   }
-  let name = await newestPackage();
-  if (name === null) {
+  // Left by a run that was killed half-way; a download takes no day.
+  for (const entry of await readdir(root)) {
+    const age = Date.now() - (await stat(join(root, entry))).mtimeMs;
+    if (entry.startsWith(ASIDE) && age > DAY_MS) await rm(join(root, entry), { recursive: true, force: true });
+  }
+  try {
+    return kernelAt(root, await download(root, progress));
+  } catch {
+    // Lists of some weeks ago name packages that the mirror no longer has.
     progress('reading the package lists (apt-get update)');
     await run(['apt-get', 'update', '-q']);
-    name = await newestPackage();
+    return kernelAt(root, await download(root, progress));
   }
+}
+
+/** Unpacks the newest kernel that apt knows; resolves to its version. */
+async function download(root: string, progress: (line: string) => void): Promise<string> {
+  const name = await newestPackage();
   const version = name === null ? undefined : PACKAGE.exec(name)?.[1];
   if (name === null || version === undefined) {
     throw new CoraxError('CORAX_LAB', 'apt offers no linux-image-6.1.0-*-amd64; the micro-VM needs Debian 12 sources.');
   }
-
   // Unpacked aside and renamed whole: a run that is killed half-way leaves nothing that looks like a kernel.
-  const aside = await mkdtemp(join(root, '.new-'));
+  const aside = await mkdtemp(join(root, ASIDE));
   try {
     progress(`downloading ${name} (70 MB, only the first time)`);
     await run(['apt-get', 'download', '-q', '-o', 'APT::Sandbox::User=root', name], { cwd: aside });
@@ -90,7 +103,7 @@ export async function findKernel(progress: (line: string) => void): Promise<Kern
   } finally {
     await rm(aside, { recursive: true, force: true });
   }
-  return kernelAt(root, version);
+  return version;
 }
 
 async function unpack(deb: string, target: string, version: string): Promise<void> {

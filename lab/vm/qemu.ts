@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoraxError } from '#src/errors.js';
 import { exited, lineSplitter, spawnBound } from '../process.js';
-import { PORTS } from './guest-init.js';
+import { GUEST_OWN, PORTS } from './guest-init.js';
 import type { Kernel } from './kernel.js';
 
 export interface MachineOptions {
@@ -16,6 +16,8 @@ export interface MachineOptions {
   readonly job: string;
   /** Writable folder, at the same path in the guest. */
   readonly shared?: string;
+  /** Folders that the job reads, wherever they are. */
+  readonly needs: readonly string[];
   readonly memoryMb: number;
   /** A user-mode network card: the host's loopback is 10.0.2.2 in the guest (facts/lanes.md). */
   readonly network?: { readonly forwards?: readonly string[] };
@@ -46,6 +48,11 @@ function isAlive(pid: number): boolean {
 function plainPath(path: string): string {
   if (/^[\w./@+~-]+$/.test(path)) return path;
   throw new CoraxError('CORAX_LAB', `The micro-VM cannot use the path "${path}": letters, digits and ./@+~_- only`);
+}
+
+/** Below a file system that the guest has of its own. */
+function isHidden(path: string): boolean {
+  return GUEST_OWN.some((own) => path.startsWith(`${own}/`));
 }
 
 export class Machine {
@@ -160,7 +167,7 @@ export class Machine {
   }
 
   #command(): string[] {
-    const { kernel, initramfs, job, shared, memoryMb, network } = this.#options;
+    const { kernel, initramfs, job, shared, needs, memoryMb, network } = this.#options;
     const chardev = (name: string): string[] => ['-chardev', `socket,id=${name},path=${join(this.#directory, name)}`];
     const port = (name: keyof typeof PORTS, id: string): string[] => [
       ...chardev(id),
@@ -175,6 +182,7 @@ export class Machine {
       'console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 no_timer_check',
       `corax.job=${plainPath(job)} corax.modules=${plainPath(kernel.modules)}`,
       ...(shared ? [`corax.shared=${plainPath(shared)}`] : []),
+      ...needs.filter(isHidden).map((path) => `corax.see=${plainPath(path)}`),
       ...(network ? ['corax.net=1'] : []),
     ];
     const forwards = (network?.forwards ?? []).map((forward) => `,hostfwd=${forward}`).join('');

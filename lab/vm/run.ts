@@ -50,6 +50,7 @@ export async function runInVm(command: readonly string[], options: VmOptions = {
       kernel,
       initramfs,
       job,
+      needs: [resolve(options.cwd ?? process.cwd()), kernel.modules],
       memoryMb: options.memoryMb ?? 3072,
       onLine,
       ...(options.shared ? { shared: resolve(options.shared) } : {}),

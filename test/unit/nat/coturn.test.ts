@@ -3,20 +3,17 @@
  * kernel's in another, against coturn in a third. Needs root, iproute2, nftables, coturn and the addon.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import type { NatReport } from '#src/model/nat.js';
+import { inOwnNamespace } from '../../native/namespace.js';
 
 const run = promisify(execFile);
-const [CLIENT, NAT, SERVER] = ['client', 'nat', 'server'].map((role) => `cx-nat-${process.pid}-${role}`) as [
-  string,
-  string,
-  string,
-];
+const [CLIENT, NAT, SERVER] = ['client', 'nat', 'server'].map((role) => `cx-nat-${role}`) as [string, string, string];
 const [INSIDE, GATEWAY, OUTSIDE, STUN1, STUN2] = [
   '10.99.1.2',
   '10.99.1.1',
@@ -52,11 +49,6 @@ async function buildNetwork(): Promise<void> {
   // Only the case without a NAT sends from the inside address; the server must know the way back.
   await ip('-n', SERVER, 'route', 'add', '10.99.1.0/24', 'via', OUTSIDE as string);
   await inside(NAT, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
-}
-
-/** Also on a way out where nothing can be awaited; those that are gone already are no matter. */
-function removeNamespaces(): void {
-  for (const namespace of [CLIENT, NAT, SERVER]) spawnSync('ip', ['netns', 'delete', namespace], { stdio: 'ignore' });
 }
 
 /** Endpoint-independent mapping, learnt from the port that conntrack really gave. */
@@ -125,13 +117,12 @@ const CASES: Array<[string, string, Partial<NatReport>, number]> = [
   ],
 ];
 
-describe('netcheck against coturn through the kernel', { timeout: 240_000 }, () => {
+function suite(): void {
   let turnserver: ChildProcess | undefined;
   let folder = '';
 
   before(async () => {
     assert.equal(process.getuid?.(), 0, 'network namespaces need root');
-    process.once('exit', removeNamespaces);
     folder = await mkdtemp(join(tmpdir(), 'corax-coturn-'));
     await buildNetwork();
     const addresses = ['-L', STUN1, '-L', STUN2, '-p', '3478', '--alt-listening-port=3479'] as string[];
@@ -154,7 +145,6 @@ describe('netcheck against coturn through the kernel', { timeout: 240_000 }, () 
       turnserver.kill('SIGKILL');
       await ended;
     }
-    removeNamespaces();
     if (folder !== '') await rm(folder, { recursive: true, force: true });
   });
 
@@ -222,4 +212,7 @@ describe('netcheck against coturn through the kernel', { timeout: 240_000 }, () 
       assert.doesNotMatch(asRoot.stdout, /own firewall/);
     });
   });
-});
+}
+
+if (inOwnNamespace(import.meta.url))
+  describe('netcheck against coturn through the kernel', { timeout: 240_000 }, suite);

@@ -1,0 +1,86 @@
+/** The agent killed between any two steps of an apply: the next one gets done, and the hole stays where it was. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Lab } from '../lab.js';
+import { bothOn, forgetAll, holeOf, LONG_MS, type Pair, pause, startAgents } from './agents.js';
+
+/** More steps than a relay and a remote take. */
+const MOST_STEPS = 100;
+
+let lab: Lab;
+let pair: Pair;
+
+before(async () => {
+  lab = await Lab.create({
+    sites: [
+      { name: 'edge-a', nat: 'port-restricted' },
+      { name: 'edge-b', nat: 'full-cone' },
+    ],
+    relays: [{ name: 'relay-1' }],
+    delays: 'none',
+    stun: false,
+  });
+  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+  await startAgents([...lab.relays, ...lab.sites]);
+  await bothOn(lab, pair, 'direct');
+});
+
+after(() => lab?.destroy());
+
+for (const [title, afresh] of [
+  ['an empty kernel', true],
+  ['what the one before left behind', false],
+] as const) {
+  test(`the agent killed between any two steps of an apply, each time from ${title}`, async (t) => {
+    const holes = [await holeOf(pair.a), await holeOf(pair.b)];
+    await pair.a.kill9();
+    await forgetAll(pair.a);
+    let deaths = 0;
+    while (await diesAfter(deaths + 1)) {
+      deaths += 1;
+      assert.ok(deaths < MOST_STEPS, 'an agent that gets one step further each time gets done');
+      if (afresh) await forgetAll(pair.a);
+    }
+    t.diagnostic(`${deaths} deaths`);
+    assert.ok(deaths > 10, `there is more to do than ${deaths} steps`);
+    await pair.a.restart('kill9');
+    t.diagnostic(`direct after ${(await bothOn(lab, pair, 'direct')).toFixed(1)} s`);
+    assert.deepEqual([await holeOf(pair.a), await holeOf(pair.b)], holes, 'the holes did not move');
+    const pings = await lab.pinger('edge-a', 'edge-b', { intervalMs: 100 });
+    await pause(2_000);
+    const { sent, lost } = await pings.stop();
+    assert.equal(lost, 0, `${lost} of ${sent} pings lost`);
+  });
+}
+
+/** Starts an agent that kills itself after so many steps: true where it did, false where it got done before. */
+async function diesAfter(steps: number): Promise<boolean> {
+  const { a, b } = pair;
+  try {
+    await a.startAgent([], { CORAX_FAULT: `exit-after-step:${steps}` });
+  } catch {
+    return true;
+  }
+  const pid = a.agentPid as number;
+  return lab
+    .waitFor(
+      async () => {
+        if (!isAlive(pid)) {
+          await a.kill9();
+          return 'died';
+        }
+        return (await a.peer(b.name)).path === 'direct' ? 'done' : null;
+      },
+      { what: `the agent dies after ${steps} steps, or is direct`, timeoutMs: LONG_MS },
+    )
+    .then((end) => end === 'died');
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
