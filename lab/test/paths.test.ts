@@ -159,7 +159,7 @@ test('what a person asks: status, peers, explain, metrics, health; and no secret
     JSON.stringify(status),
     ...[a, b, lab.relay()].map((node) => readFileSync(node.logFile, 'utf8')),
   ];
-  const key = readFileSync(join(a.stateDirectory, 'private.key'), 'utf8').trim();
+  const key = readFileSync(join(a.stateDirectory, 'wireguard.key'), 'utf8').trim();
   assert.ok(key.length >= 40, 'the private key was read');
   for (const text of said) assert.ok(!text.includes(key) && !text.includes(PSK), 'no secret');
 });
