@@ -19,7 +19,16 @@ export async function main(words: readonly string[]): Promise<number> {
     .description('Builds NATs, relays and edges in network namespaces, on this kernel or in a micro-VM.')
     .addHelpText(
       'after',
-      '\nEnvironment: CORAX_LAB=host or vm says where; else this kernel is used if it has WireGuard and netem.',
+      `
+Examples:
+  corax lab demo
+  corax lab demo --nat-a symmetric --nat-b full-cone --json report.json
+  corax lab demo --keep
+  corax lab nat-types
+
+Environment: CORAX_LAB=host or vm says where; else this kernel is used if it has WireGuard and netem.
+
+Exit codes: 0 all went as these NATs allow, 1 it did not, or an error, 130 stopped by SIGINT`,
     )
     .exitOverride();
   program

@@ -23,8 +23,14 @@ export function netcheckCommand(): Command {
     .option('--json', 'print the report as JSON')
     .addHelpText(
       'after',
-      "\nAs root it looks past this machine's own firewall, which may let in less than the NAT does.\n" +
-        '\nExit code: 0 the NAT is known, 2 UDP is blocked or the NAT stays unknown, 1 anything else.',
+      `
+As root it looks past this machine's own firewall, which may let in less than the NAT does.
+
+Examples:
+  corax netcheck --stun stun.example.org
+  corax netcheck --stun stun1.example.org:3478 --stun stun2.example.org:3478 --json | jq .type
+
+Exit codes: 0 the NAT is known, 1 error or wrong usage, 2 UDP is blocked or the NAT stays unknown`,
     )
     .action(async (flags: NetcheckFlags, command: Command) => {
       const { report, untapped } = await netcheck({

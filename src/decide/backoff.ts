@@ -1,25 +1,25 @@
 /** When a pair tries again: both ends must come to the same moment without talking. */
-import { ATTEMPT_MS } from './timing.js';
+import { RETRY_MS, SILENCE_MS } from './timing.js';
 
-/** 15 s × 2^8 = 64 min. */
-const MAX_DOUBLINGS = 8;
-/** A pair that has been direct before comes back sooner: 60 s. */
-const MAX_DOUBLINGS_PROVEN = 2;
+/** 45 s × 2^6 = 48 min. */
+const MAX_DOUBLINGS = 6;
+/** A pair that has been direct before comes back sooner. */
+const MAX_DOUBLINGS_PROVEN = 0;
 
 /**
- * The grid of a pair has the period 15 s × 2^n and an offset of its own, so that a thousand edges do not
+ * The grid of a pair has the period 45 s × 2^n and an offset of its own, so that a thousand edges do not
  * punch at one instant. A coarser grid's points are points of every finer one: however often each end has
  * failed, the rarer one's tries always meet one of the other's.
  *
  * @param pair the same string at both ends
  * @param failures tries that failed since something changed
- * @returns Unix milliseconds, later than now
+ * @returns Unix milliseconds, later than now by {@link SILENCE_MS} and a period at most
  */
 export function nextTry(pair: string, failures: number, proven: boolean, now: number): number {
   const doublings = Math.min(Math.max(failures - 1, 0), proven ? MAX_DOUBLINGS_PROVEN : MAX_DOUBLINGS);
-  const period = ATTEMPT_MS * 2 ** doublings;
-  const offset = fnv1a(pair) % (ATTEMPT_MS * 2 ** MAX_DOUBLINGS);
-  const slots = Math.floor((now - offset) / period) + 1;
+  const period = RETRY_MS * 2 ** doublings;
+  const offset = fnv1a(pair) % (RETRY_MS * 2 ** MAX_DOUBLINGS);
+  const slots = Math.floor((now + SILENCE_MS - offset) / period) + 1;
   return slots * period + offset;
 }
 

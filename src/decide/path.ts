@@ -51,6 +51,8 @@ export interface PathInput {
   readonly fingerprint: string;
   readonly reAdds: boolean;
   readonly comesLast: boolean;
+  /** The other end's NAT must be opened from inside before anything of this end's reaches it. */
+  readonly holdsBack: boolean;
   readonly probed: boolean;
   readonly relay: PlaneFacts;
   readonly direct: PlaneFacts;
@@ -144,8 +146,8 @@ function forget(memory: PathMemory, reason: string, now: number): PathMemory {
 /** A new try: the own NAT is opened first, then the peer is added. */
 function begin(memory: PathMemory, input: PathInput, reason: string): PathDecision {
   const { now } = input;
-  // Coming last takes a standing peer away for a moment, which one that is in use must be spared.
-  const comesLast = input.comesLast && isIdle(input);
+  // Coming late takes a standing peer away for a moment, which one that is in use must be spared.
+  const lateBy = isIdle(input) ? lateness(input) : 0;
   const started: PathMemory = {
     ...memory,
     state: 'punching',
@@ -153,21 +155,26 @@ function begin(memory: PathMemory, input: PathInput, reason: string): PathDecisi
     reason,
     fingerprint: input.fingerprint,
     startedAt: now,
-    addAt: now + (comesLast ? timing.COMES_LAST_MS : 0),
+    addAt: now + lateBy,
     punches: 1,
     punchedAt: now,
     generation: memory.generation + 1,
     adopted: false,
   };
-  // A peer that stands from an earlier try gets the new endpoint, unless it is in use. One that comes last
+  // A peer that stands from an earlier try gets the new endpoint, unless it is in use. One that comes late
   // is taken away until addAt, so it needs no aiming.
-  const stands = input.direct.peer !== null && isIdle(input) && !comesLast;
+  const stands = input.direct.peer !== null && isIdle(input) && lateBy === 0;
   const aim: PathDeed[] = stands ? [{ op: input.reAdds ? 're-add' : 'aim' }] : [];
   return {
     memory: started,
     deeds: [{ op: 'punch', ttl: timing.PUNCH_TTLS[0] }, ...aim],
-    wakeAt: comesLast ? started.addAt : now + Math.min(timing.PUNCH_AGAIN_MS, timing.RE_ADD_MS),
+    wakeAt: lateBy > 0 ? started.addAt : now + Math.min(timing.PUNCH_AGAIN_MS, timing.RE_ADD_MS),
   };
+}
+
+/** By how many milliseconds the first packet that reaches the other end comes after the punch. */
+function lateness(input: PathInput): number {
+  return Math.max(input.comesLast ? timing.COMES_LAST_MS : 0, input.holdsBack ? timing.HOLD_BACK_MS : 0);
 }
 
 function whilePunching(memory: PathMemory, input: PathInput): PathDecision {
@@ -242,7 +249,7 @@ function whileDirect(memory: PathMemory, input: PathInput): PathDecision {
     ? Math.min(Math.max(timing.TRUST_MS, memory.trustMs * 2), timing.TRUST_MAX_MS)
     : timing.TRUST_MS;
   if (input.target === null || input.waitingFor !== null) return rest(forget(memory, choice.reason, now));
-  return begin({ ...memory, trustMs, failures: 0 }, { ...input, comesLast: false }, choice.reason);
+  return begin({ ...memory, trustMs, failures: 0 }, { ...input, comesLast: false, holdsBack: false }, choice.reason);
 }
 
 /** The other end may be using a peer that receives: leave it alone. */

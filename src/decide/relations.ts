@@ -88,6 +88,14 @@ export function comesLast(local: NatType | null, remote: NatType | null): boolea
   return local === 'Symmetric NAT' && remote !== 'Symmetric NAT';
 }
 
+/**
+ * A port-restricted NAT may be one that keeps what strangers sent it: the other end has to open it before it sees
+ * a packet from here.
+ */
+export function holdsBack(remote: NatType | null): boolean {
+  return effectiveType(remote) === 'Port Restricted cone NAT';
+}
+
 export interface TunnelFacts {
   readonly natType: NatType | null;
   readonly key: string;

@@ -10,7 +10,7 @@ import { hasDirectPlane, neighbourItems, remoteEdgeItems } from './desired.js';
 import { hasSession } from './health.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
 import { holeFields } from './publish.js';
-import { comesLast, isCorax, type PairVerdict, pairVerdict, reAdds, relayOf, siteOf } from './relations.js';
+import { comesLast, holdsBack, isCorax, type PairVerdict, pairVerdict, reAdds, relayOf, siteOf } from './relations.js';
 import { SILENT_MS } from './timing.js';
 
 /** How a remote is reached: `none` says why not. */
@@ -138,6 +138,7 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
       .join(' '),
     reAdds: reAdds(local, { natType: remoteType, key: remote.key }),
     comesLast: comesLast(localType, remoteType),
+    holdsBack: holdsBack(remoteType),
     probed: isCorax(remote.endpoint) && remote.endpoint.probeAddress !== null && site.probeAddress !== null,
     relay: facts.relay,
     direct: facts.direct,

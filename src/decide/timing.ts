@@ -10,8 +10,18 @@ export const COMES_LAST_MS = 300;
 export const PUNCH_AGAIN_MS = 1_000;
 /** TTL 2 passes the own NAT and dies behind it; 3 and 4 are for a NAT behind the NAT. */
 export const PUNCH_TTLS = [2, 3, 4] as const;
-/** A try without a handshake ends after this; the retry grid below has no finer step. */
-export const ATTEMPT_MS = 15_000;
+/**
+ * A NAT that keeps strangers' packets in conntrack (many a Linux router) gives the own flow another port when the
+ * other end's first packet was there before the own. So that packet comes this much later than the punch: the
+ * store tells both ends at about the same time.
+ */
+export const HOLD_BACK_MS = 500;
+/** A try without a handshake ends after this. */
+export const ATTEMPT_MS = 10_000;
+/** The finest step of the retry grid. */
+export const RETRY_MS = 45_000;
+/** Between two tries nothing is sent for longer than conntrack remembers an unanswered UDP packet: 30 s. */
+export const SILENCE_MS = 33_000;
 /** A handshake without one answered full-size probe is given up after this. */
 export const UNPROVEN_MS = 30_000;
 /** Nothing is done to a peer that received something so recently: the other end may be using it. */

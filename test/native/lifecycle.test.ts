@@ -74,18 +74,27 @@ function suite(): void {
   });
 
   test('close rejects what is pending, ends the thread, and may be called again', async () => {
-    const engine = openEngine(() => {});
-    await engine.watchNetwork();
-    assert.equal(threads(), 1);
-    const pending = Array.from({ length: 100 }, () => engine.links());
-    engine.close();
-    engine.close();
-    assert.equal(threads(), 0);
-    const outcomes = await Promise.allSettled(pending);
-    for (const outcome of outcomes) {
-      if (outcome.status === 'rejected') assert.equal(outcome.reason.code, 'CORAX_CLOSED');
+    let engine = openEngine(() => {});
+    const closeInTheMiddle = async (): Promise<boolean> => {
+      await engine.watchNetwork();
+      assert.equal(threads(), 1);
+      const pending = Array.from({ length: 500 }, () => engine.links());
+      engine.close();
+      engine.close();
+      assert.equal(threads(), 0);
+      const outcomes = await Promise.allSettled(pending);
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') assert.equal(outcome.reason.code, 'CORAX_CLOSED');
+      }
+      return outcomes.at(-1)?.status === 'rejected';
+    };
+    // A thread that got the processor at the right moment is done before the close.
+    let tries = 1;
+    while (!(await closeInTheMiddle())) {
+      assert.ok(tries < 100, 'something is pending when it is closed');
+      tries += 1;
+      engine = openEngine(() => {});
     }
-    assert.equal(outcomes.at(-1)?.status, 'rejected');
     await assert.rejects(engine.links(), {
       code: 'CORAX_CLOSED',
       errno: 0,

@@ -5,11 +5,11 @@
 import { pairName } from '#src/decide/backoff.js';
 import { hasSession } from '#src/decide/health.js';
 import { decidePath, newPath, type PathInput, type PathMemory, planeOf, wantsPeer } from '#src/decide/path.js';
-import { comesLast, pairVerdict, reAdds } from '#src/decide/relations.js';
+import { comesLast, holdsBack, pairVerdict, reAdds } from '#src/decide/relations.js';
 import { IN_USE_MS, LOST_IN_ROW } from '#src/decide/timing.js';
 import type { PeerFacts, ProbeFacts } from '#src/model/facts.js';
 import type { NatType } from '#src/model/nat.js';
-import { at, FULL, keyOf, PORT, peerFacts, probeFacts, SYMMETRIC } from './fixtures.js';
+import { at, FULL, keyOf, PORT, peerFacts, probeFacts, RESTRICTED, SYMMETRIC } from './fixtures.js';
 
 export const START = 1_800_000_000_000;
 const RTT_MS = 40;
@@ -18,6 +18,8 @@ const REKEY_TIMEOUT = 5_000;
 const REKEY_AFTER = 120_000;
 const NO_ANSWER = 15_000;
 const PROBE_TIMEOUT = 1_000;
+/** nf_conntrack_udp_timeout */
+const CONNTRACK_MS = 30_000;
 
 export interface PairOptions {
   readonly types?: readonly [NatType | null, NatType | null];
@@ -25,6 +27,8 @@ export interface PairOptions {
   readonly lag?: number;
   /** Full-size packets do not pass. */
   readonly dropsFragments?: boolean;
+  /** Port-restricted NATs keep what strangers send them, as Linux's masquerade with an open INPUT does. */
+  readonly keepsStrangers?: boolean;
 }
 
 /** What an end has of the other in its kernel. */
@@ -51,8 +55,10 @@ export class End {
   knowsHoles = false;
   type: NatType | null;
   peer: Peer | null = null;
-  /** Something was sent to the other: the own NAT lets its packets in. */
-  opened = false;
+  /** What the own NAT has of the flow to the other end; `good`: from the port that the other end sends to. */
+  flow: { good: boolean; usedAt: number } | null = null;
+  /** When the own NAT last saw a packet of the other end that no flow was there for. */
+  strangerAt = Number.NEGATIVE_INFINITY;
   probe: ProbeFacts | null = null;
   outcomes: number[] = [];
   remotePath: 'relay' | 'direct' | null = null;
@@ -148,7 +154,8 @@ export class Pair {
   rebind(end: End, type: NatType | null = end.type): void {
     end.hole += 1;
     end.type = type;
-    end.opened = false;
+    end.flow = null;
+    end.strangerAt = Number.NEGATIVE_INFINITY;
     for (const each of [this.a, this.b]) {
       if (each.peer !== null) each.peer.learned = false;
       this.#decide(each);
@@ -168,6 +175,7 @@ export class Pair {
       fingerprint: `${hole(end).port} ${hole(other).port} ${end.type} ${other.type}`,
       reAdds: reAdds({ natType: end.type, key: end.key }, { natType: other.type, key: other.key }),
       comesLast: comesLast(end.type, other.type),
+      holdsBack: holdsBack(other.type),
       probed: true,
       relay: { peer: null, probe: relayProbe },
       direct: { peer: this.#peerFacts(end), probe: end.probe },
@@ -198,7 +206,7 @@ export class Pair {
     for (const deed of decision.deeds) {
       if (deed.op === 'punch') {
         end.punches.push(deed.ttl);
-        end.opened = true;
+        this.#sends(end);
       }
     }
     if (wantsPeer(end.memory, this.now) && end.peer === null) this.#addPeer(end);
@@ -248,13 +256,13 @@ export class Pair {
     const { peer } = end;
     if (peer === null) return;
     peer.lastInitiation = this.now;
-    end.opened = true;
+    this.#sends(end);
     const other = this.other(end);
     this.#at(RTT_MS / 2, () => {
       if (end.peer !== peer || other.peer === null || !this.#arrives(end, other)) return;
       const session = ++this.#sessions;
       const responder = other.peer;
-      other.opened = true;
+      this.#sends(other);
       this.#received(responder, session);
       this.#at(RTT_MS / 2, () => {
         if (end.peer === peer && !this.cut) this.#received(peer, session);
@@ -270,9 +278,21 @@ export class Pair {
     peer.rxBytes += 148;
   }
 
+  /** The own NAT maps what goes out; conntrack gives another port where a stranger's packet holds the right one. */
+  #sends(end: End): void {
+    if (end.flow !== null && this.now - end.flow.usedAt > CONNTRACK_MS) end.flow = null;
+    end.flow ??= { good: this.now - end.strangerAt > CONNTRACK_MS, usedAt: this.now };
+    end.flow.usedAt = this.now;
+  }
+
   #arrives(from: End, to: End): boolean {
     if (this.cut) return false;
-    if (to.type !== FULL && !to.opened) return false;
+    const open = to.flow?.good === true && this.now - to.flow.usedAt <= CONNTRACK_MS;
+    if (to.type !== FULL && !open) {
+      if (this.#options.keepsStrangers && to.type === PORT) to.strangerAt = this.now;
+      return false;
+    }
+    if (from.flow?.good === false && to.type !== FULL && to.type !== RESTRICTED) return false;
     // The published hole of a symmetric NAT is no way in; what it sends tells the right one.
     return to.type !== SYMMETRIC || from.peer?.learned === true;
   }
@@ -281,6 +301,7 @@ export class Pair {
   #send(end: End, heard: () => void): void {
     const other = this.other(end);
     const session = end.peer?.sessions[0];
+    this.#sends(end);
     this.#at(RTT_MS / 2, () => {
       if (session === undefined || !other.peer?.sessions.includes(session) || !this.#arrives(end, other)) return;
       other.peer.receivedAt = this.now;

@@ -38,6 +38,22 @@ describe('a pair that knows both holes', () => {
     }
   }
 
+  for (const lag of [0, 200, 450]) {
+    it(`behind NATs that keep strangers' packets, ${lag} ms apart, goes direct in the first try`, () => {
+      const pair = new Pair({ keepsStrangers: true, lag });
+      const took = pair.until(() => pair.bothDirect, 10_000);
+      assert.ok(took < 3_000 + lag, `took ${took} ms`);
+    });
+  }
+
+  for (const lag of [700, 3_000, 20_000]) {
+    it(`behind NATs that keep strangers' packets, ${lag} ms apart, goes direct in the second try`, () => {
+      const pair = new Pair({ keepsStrangers: true, lag });
+      const took = pair.until(() => pair.bothDirect, 300_000);
+      assert.ok(took < lag + 140_000, `took ${took} ms`);
+    });
+  }
+
   for (const types of PAIRS.filter(([left, right]) => !pairVerdict(left, right).may)) {
     it(`${types.join(' with ')} stays on the relay and does nothing`, () => {
       const pair = new Pair({ types });
@@ -75,7 +91,7 @@ describe('a pair that cannot get through', () => {
   it('re-adds about once a second, at one end only', () => {
     const [one, other] = [stuck.a.reAdds, stuck.b.reAdds].sort((a, b) => b.length - a.length) as [number[], number[]];
     assert.deepEqual(other, []);
-    assert.ok(one.length >= 9 && one.length <= 14, `${one.length} re-adds`);
+    assert.ok(one.length >= 6 && one.length <= 10, `${one.length} re-adds`);
     one.slice(1).forEach((when, index) => {
       assert.ok(when - (one[index] as number) >= 1000, 'never faster than once a second');
     });
@@ -84,7 +100,7 @@ describe('a pair that cannot get through', () => {
   it('opens its NAT with each TTL in turn, about once a second', () => {
     for (const end of [stuck.a, stuck.b]) {
       assert.deepEqual(end.punches.slice(0, 3), PUNCH_TTLS);
-      assert.ok(end.punches.length >= 9 && end.punches.length <= 26, `${end.punches.length}`);
+      assert.ok(end.punches.length >= 7 && end.punches.length <= 20, `${end.punches.length}`);
     }
   });
 
@@ -100,7 +116,7 @@ describe('a pair that cannot get through', () => {
       const tries = end.states.filter(({ state }) => state === 'punching').length;
       assert.ok(tries >= 7 && tries <= 16, `${tries} tries in 3 hours`);
       assert.match(end.states.at(-1)?.reason ?? '', /no handshake|failed tries/);
-      assert.ok(end.reAdds.length <= tries * 15, `${end.reAdds.length} re-adds`);
+      assert.ok(end.reAdds.length <= tries * 10, `${end.reAdds.length} re-adds`);
     }
     pair.cut = false;
     within(pair, () => pair.bothDirect, 65 * 60_000, 'the ends meet in their next try');

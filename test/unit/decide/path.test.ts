@@ -18,6 +18,7 @@ function input(more: Partial<PathInput> = {}): PathInput {
     fingerprint: 'f',
     reAdds: true,
     comesLast: false,
+    holdsBack: false,
     probed: true,
     relay: { peer: null, probe: ALIVE },
     direct: { peer: null, probe: null },

@@ -358,7 +358,8 @@ describe('a Gateway that is refused', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'binary', minLength: 1, maxLength: 300 }),
-        fc.string({ unit: 'binary' }),
+        // An own "__proto__", which JSON can hold, is no key to zod: it is dropped.
+        fc.string({ unit: 'binary' }).filter((key) => key !== '__proto__'),
         (value, key) => {
           const input = sample();
           endpoint(input).natType = value;
