@@ -252,7 +252,10 @@ export interface ProbeSnapshot {
 export type NativeEvent =
   /** Links, addresses, routes or rules changed that are not of protocol ROUTE_PROTOCOL (coalesced over 50 ms). */
   | { readonly type: 'network' }
-  /** A packet that the filter of the raw socket, or of the STUN tap, let through. */
+  /**
+   * A STUN Binding response that came to the raw socket or the STUN tap. Of a flood some 100 are told at a time, the
+   * rest is dropped without an overrun: whoever asked asks again.
+   */
   | { readonly type: 'raw'; readonly address: string; readonly port: number; readonly payload: Uint8Array }
   /** lostInRow reached 1 or 3, or the first answer came (ever, or after a loss). */
   | {
@@ -305,7 +308,7 @@ export interface Engine {
   /** One libnftables JSON transaction; resolves to its JSON output ("" if none). */
   nft(json: string): Promise<string>;
 
-  /** Opens the raw socket: packets to these UDP destination ports that carry the STUN magic cookie are reported. */
+  /** Opens the raw socket: STUN Binding responses to these UDP destination ports are reported. */
   rawOpen(options: { readonly ports: readonly number[]; readonly fwmark: number }): Promise<void>;
   rawSend(packets: readonly RawPacket[]): Promise<Array<NativeError | null>>;
 

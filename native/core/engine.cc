@@ -29,6 +29,7 @@ Engine::Results Engine::take() {
   const std::lock_guard<std::mutex> lock(mutex_);
   notified_ = false;
   overrun_ = false;
+  rawEvents_ = 0;
   return std::exchange(results_, {});
 }
 
@@ -81,6 +82,7 @@ void Engine::finish(std::unique_ptr<Job> job) {
 
 void Engine::report(Event&& event) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (std::holds_alternative<RawEvent>(event) && rawEvents_++ >= maxRawEvents) return;
   // One overrun says it all until somebody has read it.
   if (results_.events.size() >= maxEvents || std::holds_alternative<OverrunEvent>(event)) {
     if (overrun_) return;

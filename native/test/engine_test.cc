@@ -194,6 +194,24 @@ TEST("engine: events that nobody takes are bounded, and say so") {
   CHECK(std::holds_alternative<OverrunEvent>(mailbox.events.back()));
 }
 
+TEST("engine: raw packets that nobody takes are bounded on their own, and keep nothing else out") {
+  Mailbox mailbox;
+  Engine engine(mailbox.notify());
+  const auto flood = [&](uint64_t id) {
+    mailbox.events.clear();
+    (void)engine.submit(sliced(id, 1, [](Kernel& kernel) {
+      for (size_t count = 0; count < 2 * Engine::maxEvents; count++) kernel.sink()(RawEvent{{}, 3478, {1, 2, 3}});
+      kernel.sink()(ProbeEvent{7, 1, 0, std::nullopt});
+    }));
+    mailbox.take(engine, [&] { return mailbox.jobs.size() == id; });
+    CHECK_EQ(mailbox.events.size(), Engine::maxRawEvents + 1);
+    CHECK(std::holds_alternative<ProbeEvent>(mailbox.events.back()));
+  };
+  flood(1);
+  // Taken is taken: there is room again.
+  flood(2);
+}
+
 TEST("engine: stop ends a job between slices; what was pending is CORAX_CLOSED, what was done is not") {
   for (int round = 0; round < 50; round++) {
     Mailbox mailbox;
