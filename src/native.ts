@@ -265,7 +265,10 @@ export type NativeEvent =
       readonly answeredInRow: number;
       readonly rttMs: number | null;
     }
-  /** An echo request with our payload came in from a probe address, and what it said differs from the last. */
+  /**
+   * An echo request with our payload came in that has a target's addresses (the other way round) and TOS, and what it
+   * said differs from the last, or is the first since the target was set.
+   */
   | { readonly type: 'remote-state'; readonly address: string; readonly tos: number; readonly state: number }
   /** The kernel dropped netlink events (ENOBUFS) or the queue to JavaScript was full: look at everything again. */
   | { readonly type: 'overrun' };

@@ -7,7 +7,7 @@ namespace corax {
 Engine::Engine(std::function<void()> notify, Kernel::Sockets sockets)
     : notify_(std::move(notify)),
       reactor_({[this] { return work(); }, [this] { report(OverrunEvent{}); }, [this] { flush(); }}),
-      kernel_(std::make_unique<Kernel>(reactor_, counters_, [this](Event&& event) { report(std::move(event)); },
+      kernel_(std::make_unique<Kernel>(reactor_, counters_, [this](Event&& event) { return report(std::move(event)); },
                                        std::move(sockets))) {
   reactor_.start();
 }
@@ -80,17 +80,18 @@ void Engine::finish(std::unique_ptr<Job> job) {
   working_ = false;
 }
 
-void Engine::report(Event&& event) {
+bool Engine::report(Event&& event) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (std::holds_alternative<RawEvent>(event) && rawEvents_++ >= maxRawEvents) return;
+  if (std::holds_alternative<RawEvent>(event) && rawEvents_++ >= maxRawEvents) return false;
   // One overrun says it all until somebody has read it.
   if (results_.events.size() >= maxEvents || std::holds_alternative<OverrunEvent>(event)) {
-    if (overrun_) return;
+    if (overrun_) return false;
     overrun_ = true;
     results_.events.emplace_back(OverrunEvent{});
-    return;
+    return false;
   }
   results_.events.push_back(std::move(event));
+  return true;
 }
 
 void Engine::flush() {

@@ -45,7 +45,7 @@ class Engine {
 
  private:
   bool work();
-  void report(Event&& event);
+  bool report(Event&& event);
   void flush();
   void finish(std::unique_ptr<Job> job);
 

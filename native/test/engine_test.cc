@@ -194,6 +194,17 @@ TEST("engine: events that nobody takes are bounded, and say so") {
   CHECK(std::holds_alternative<OverrunEvent>(mailbox.events.back()));
 }
 
+TEST("engine: whoever reports is told whether there was room") {
+  Mailbox mailbox;
+  Engine engine(mailbox.notify());
+  size_t kept = 0;
+  (void)engine.submit(sliced(1, 1, [&](Kernel& kernel) {
+    for (size_t count = 0; count < Engine::maxEvents + 100; count++) kept += kernel.sink()(RemoteStateEvent{}) ? 1 : 0;
+  }));
+  mailbox.take(engine, [&] { return mailbox.jobs.size() == 1; });
+  CHECK_EQ(kept, Engine::maxEvents);
+}
+
 TEST("engine: raw packets that nobody takes are bounded on their own, and keep nothing else out") {
   Mailbox mailbox;
   Engine engine(mailbox.notify());

@@ -80,7 +80,7 @@ struct Raw {
   RawUdp socket;
 
   explicit Raw(const std::vector<uint16_t>& ports, uint32_t mark = 0)
-      : socket(ports, mark, [this](Event&& event) { events.push_back(std::get<RawEvent>(std::move(event))); }) {}
+      : socket(ports, mark, [this](Event&& event) { events.push_back(std::get<RawEvent>(std::move(event))); return true; }) {}
   void await(size_t count) {
     CHECK(drive({&socket}, [&] { return events.size() >= count; }));
   }
@@ -281,7 +281,7 @@ TEST("with corax's rules: two holders behind one port, and the raw socket sees b
 
 TEST("a raw socket needs ports that are ports") {
   Netns net;
-  const auto open = [](std::vector<uint16_t> ports) { RawUdp(ports, 0, [](Event&&) {}); };
+  const auto open = [](std::vector<uint16_t> ports) { RawUdp(ports, 0, [](Event&&) { return true; }); };
   CHECK_THROWS(std::invalid_argument, open({}));
   CHECK_THROWS(std::invalid_argument, open({0}));
   CHECK_THROWS(std::invalid_argument, open(std::vector<uint16_t>(65, 4500)));

@@ -69,7 +69,7 @@ class Udp {
 
 struct Tap {
   std::vector<RawEvent> events;
-  StunTap socket{[this](Event&& event) { events.push_back(std::get<RawEvent>(std::move(event))); }};
+  StunTap socket{[this](Event&& event) { events.push_back(std::get<RawEvent>(std::move(event))); return true; }};
 
   void await(size_t count) {
     CHECK(drive({&socket}, [&] { return events.size() >= count; }));
@@ -254,7 +254,7 @@ TEST("a tap needs the capability to have one") {
   if (child == 0) {
     if (setuid(65'534) != 0) _exit(2);
     try {
-      StunTap tap([](Event&&) {});
+      StunTap tap([](Event&&) { return true; });
       _exit(3);
     } catch (const Failure& failure) {
       _exit(failure.code() == FailureCode::socket && failure.number() == EPERM ? 0 : 4);
