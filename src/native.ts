@@ -250,7 +250,7 @@ export interface ProbeSnapshot {
 }
 
 export type NativeEvent =
-  /** Links, addresses, routes or rules changed that are not of protocol ROUTE_PROTOCOL (coalesced over 50 ms). */
+  /** Links or addresses changed, or routes or rules by somebody else than this engine (coalesced over 50 ms). */
   | { readonly type: 'network' }
   /**
    * A STUN Binding response that came to the raw socket or the STUN tap. Of a flood some 100 are told at a time, the

@@ -64,7 +64,7 @@ uint16_t Kernel::wireguardFamily() {
 
 void Kernel::watchNetwork() {
   if (watch_) return;
-  auto watch = std::make_unique<NetworkWatch>(watchOpen_(), sink_);
+  auto watch = std::make_unique<NetworkWatch>(watchOpen_(), [this] { return route_.portId(); }, sink_);
   reactor_.add(*watch);
   watch_ = std::move(watch);
 }

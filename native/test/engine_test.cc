@@ -67,9 +67,10 @@ std::unique_ptr<Job> sliced(uint64_t id, int slices, std::function<void(Kernel&)
   return job;
 }
 
-Kernel::Sockets watching(FakeKernel& kernel) {
+Kernel::Sockets watching(FakeKernel& watch, FakeKernel* route = nullptr) {
   Kernel::Sockets sockets;
-  sockets.watch = kernel.open();
+  sockets.watch = watch.open();
+  if (route != nullptr) sockets.route = route->open();
   return sockets;
 }
 
@@ -134,22 +135,32 @@ TEST("engine: sources are served between the slices of a long job") {
 
 TEST("engine: a burst of changes is one event, ours are none, lost ones are an overrun") {
   FakeKernel fake([](const std::vector<Request>&) { return std::vector<Datagram>(); });
+  FakeKernel routes([](const std::vector<Request>& requests) { return std::vector<Datagram>{ack(requests.back())}; });
   Mailbox mailbox;
-  Engine engine(mailbox.notify(), watching(fake));
+  Engine engine(mailbox.notify(), watching(fake, &routes));
   (void)engine.submit(std::make_unique<WatchNetworkJob>());
   (void)engine.submit(std::make_unique<WatchNetworkJob>());
-  mailbox.take(engine, [&] { return mailbox.jobs.size() == 2; });
+  (void)engine.submit(std::make_unique<NetworkJob>(std::vector<NetworkOp>{RuleChange{false, {}}}));
+  mailbox.take(engine, [&] { return mailbox.jobs.size() == 3; });
   CHECK_EQ(fake.opened, 1);
   rtmsg route{};
   route.rtm_family = AF_INET;
-  route.rtm_protocol = routeProtocol;
-  for (int count = 0; count < 50; count++) fake.latest->push(message(RTM_NEWROUTE, 0, 0, bytesOf(route)));
+  const uint32_t own = routes.latest->port;
+  // Whoever's the route is, as one of raven's that we remove.
+  for (const uint8_t protocol : {routeProtocol, uint8_t{3}}) {
+    route.rtm_protocol = protocol;
+    for (int count = 0; count < 50; count++) fake.latest->push(message(RTM_DELROUTE, 0, 0, bytesOf(route), own));
+  }
   std::this_thread::sleep_for(NetworkWatch::coalesce * 2);
   CHECK(engine.take().events.empty());
-  route.rtm_protocol = 3;
-  for (int count = 0; count < 50; count++) fake.latest->push(message(RTM_NEWROUTE, 0, 0, bytesOf(route)));
-  mailbox.take(engine, [&] { return !mailbox.events.empty(); });
-  CHECK(std::holds_alternative<NetworkEvent>(mailbox.events[0]));
+  // Another process, and the kernel itself, to a route of ours.
+  for (const uint32_t port : {own + 1, 0u}) {
+    mailbox.events.clear();
+    route.rtm_protocol = routeProtocol;
+    for (int count = 0; count < 50; count++) fake.latest->push(message(RTM_DELROUTE, 0, 0, bytesOf(route), port));
+    mailbox.take(engine, [&] { return !mailbox.events.empty(); });
+    CHECK(std::holds_alternative<NetworkEvent>(mailbox.events[0]));
+  }
   // The thread reads the failure before the message.
   (void)engine.submit(sliced(9, 1, [&](Kernel&) {
     fake.latest->failure = ENOBUFS;

@@ -48,8 +48,9 @@ inline std::vector<Request> requestsIn(const Datagram& datagram) {
 }
 
 // A message with this payload, as the kernel would send it.
-inline Datagram message(uint16_t type, uint16_t flags, uint32_t sequence, const Datagram& payload) {
+inline Datagram message(uint16_t type, uint16_t flags, uint32_t sequence, const Datagram& payload, uint32_t port = 0) {
   nlmsghdr header{};
+  header.nlmsg_pid = port;
   header.nlmsg_len = static_cast<uint32_t>(sizeof header + payload.size());
   header.nlmsg_type = type;
   header.nlmsg_flags = flags;
@@ -118,6 +119,7 @@ class PairTransport final : public Transport {
   }
 
   int fd() const override { return ours_.get(); }
+  uint32_t portId() const override { return port; }
 
   int send(Bytes datagram) override {
     if (::send(ours_.get(), datagram.data, datagram.size, 0) < 0) return -errno;
@@ -145,6 +147,7 @@ class PairTransport final : public Transport {
 
   // The next receive() fails with this errno.
   int failure = 0;
+  uint32_t port = 4711;
 
  private:
   Answer answer_;
