@@ -270,7 +270,11 @@ export type NativeEvent =
    * said differs from the last, or is the first since the target was set.
    */
   | { readonly type: 'remote-state'; readonly address: string; readonly tos: number; readonly state: number }
-  /** The kernel dropped netlink events (ENOBUFS) or the queue to JavaScript was full: look at everything again. */
+  /**
+   * The kernel dropped netlink events (ENOBUFS), the queue to JavaScript was full, or a socket failed: look at
+   * everything again. What failed is gone: watchNetwork() and probeSet() open it anew, the latter without the targets
+   * of before, which probeSnapshot() then does not list.
+   */
   | { readonly type: 'overrun' };
 
 export interface EngineStats {

@@ -6,7 +6,7 @@ namespace corax {
 
 Engine::Engine(std::function<void()> notify, Kernel::Sockets sockets)
     : notify_(std::move(notify)),
-      reactor_({[this] { return work(); }, [this] { report(OverrunEvent{}); }, [this] { flush(); }}),
+      reactor_({[this] { return work(); }, [this](EventSource& source) { lose(source); }, [this] { flush(); }}),
       kernel_(std::make_unique<Kernel>(reactor_, counters_, [this](Event&& event) { return report(std::move(event)); },
                                        std::move(sockets))) {
   reactor_.start();
@@ -80,6 +80,11 @@ void Engine::finish(std::unique_ptr<Job> job) {
   working_ = false;
 }
 
+void Engine::lose(EventSource& source) {
+  kernel_->lose(source);
+  report(OverrunEvent{});
+}
+
 bool Engine::report(Event&& event) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (std::holds_alternative<RawEvent>(event) && rawEvents_++ >= maxRawEvents) return false;
@@ -95,7 +100,7 @@ bool Engine::report(Event&& event) {
 }
 
 void Engine::flush() {
-  if (kernel_->hasProber()) counters_.probesSent = kernel_->prober().probesSent();
+  counters_.probesSent = kernel_->probesSent();
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (notified_ || (results_.jobs.empty() && results_.events.empty())) return;

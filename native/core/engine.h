@@ -45,6 +45,7 @@ class Engine {
 
  private:
   bool work();
+  void lose(EventSource& source);
   bool report(Event&& event);
   void flush();
   void finish(std::unique_ptr<Job> job);

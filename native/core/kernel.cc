@@ -92,6 +92,18 @@ void Kernel::tapStun(bool on) {
   }
 }
 
+uint64_t Kernel::probesSent() const { return lostProbersSent_ + (prober_ ? prober_->probesSent() : 0); }
+
+void Kernel::lose(EventSource& source) {
+  if (&source == prober_.get()) {
+    lostProbersSent_ += prober_->probesSent();
+    prober_.reset();
+  }
+  if (&source == watch_.get()) watch_.reset();
+  if (&source == raw_.get()) raw_.reset();
+  if (&source == stunTap_.get()) stunTap_.reset();
+}
+
 IcmpProber& Kernel::prober() {
   if (!prober_) {
     auto prober = std::make_unique<IcmpProber>(sink_);

@@ -7,10 +7,15 @@
 #include <condition_variable>
 #include <future>
 
+#include "core/icmp_prober.h"
+#include "core/jobs.h"
 #include "core/rtnl/jobs.h"
 #include "core/rtnl/watch.h"
 #include "test/check.h"
+#include "test/drive.h"
 #include "test/fake_netlink.h"
+#include "test/netns.h"
+#include "test/packets.h"
 
 namespace corax::test {
 namespace {
@@ -161,15 +166,111 @@ TEST("engine: a burst of changes is one event, ours are none, lost ones are an o
     mailbox.take(engine, [&] { return !mailbox.events.empty(); });
     CHECK(std::holds_alternative<NetworkEvent>(mailbox.events[0]));
   }
-  // The thread reads the failure before the message.
-  (void)engine.submit(sliced(9, 1, [&](Kernel&) {
-    fake.latest->failure = ENOBUFS;
+}
+
+TEST("engine: lost or unreadable changes are an overrun, and the watch goes on") {
+  FakeKernel fake([](const std::vector<Request>&) { return std::vector<Datagram>(); });
+  Mailbox mailbox;
+  Engine engine(mailbox.notify(), watching(fake));
+  (void)engine.submit(std::make_unique<WatchNetworkJob>());
+  rtmsg route{};
+  route.rtm_family = AF_INET;
+  const auto has = [&](auto wanted) {
+    return std::any_of(mailbox.events.begin(), mailbox.events.end(),
+                       [](const Event& it) { return std::holds_alternative<decltype(wanted)>(it); });
+  };
+  for (const int failure : {ENOBUFS, EIO, ENOMEM}) {
+    mailbox.events.clear();
+    // The thread reads the failure before the message.
+    (void)engine.submit(sliced(9, 1, [&](Kernel&) {
+      fake.latest->failure = failure;
+      fake.latest->push(message(RTM_NEWROUTE, 0, 0, bytesOf(route)));
+    }));
+    mailbox.take(engine, [&] { return has(OverrunEvent{}) && has(NetworkEvent{}); });
+  }
+  CHECK_EQ(fake.opened, 1);
+}
+
+TEST("engine: a watch that does nothing but fail is given up, and another opened when it is asked for again") {
+  FakeKernel fake([](const std::vector<Request>&) { return std::vector<Datagram>(); });
+  Mailbox mailbox;
+  Engine engine(mailbox.notify(), watching(fake));
+  rtmsg route{};
+  route.rtm_family = AF_INET;
+  (void)engine.submit(std::make_unique<WatchNetworkJob>());
+  (void)engine.submit(sliced(2, 1, [&](Kernel&) {
+    fake.latest->failure = EIO;
+    fake.latest->failing = true;
     fake.latest->push(message(RTM_NEWROUTE, 0, 0, bytesOf(route)));
   }));
+  mailbox.take(engine, [&] { return mailbox.jobs.size() == 2 && !mailbox.events.empty(); });
+  CHECK(std::holds_alternative<OverrunEvent>(mailbox.events[0]));
+  // It may have been asked for between the failures and the end.
+  uint64_t jobs = 2;
+  while (fake.opened == 1) {
+    (void)engine.submit(std::make_unique<WatchNetworkJob>());
+    jobs++;
+    mailbox.take(engine, [&] { return mailbox.jobs.size() == jobs; });
+  }
+  mailbox.events.clear();
+  (void)engine.submit(sliced(9, 1, [&](Kernel&) { fake.latest->push(message(RTM_NEWROUTE, 0, 0, bytesOf(route))); }));
   mailbox.take(engine, [&] {
     return std::any_of(mailbox.events.begin(), mailbox.events.end(),
-                       [](const Event& it) { return std::holds_alternative<OverrunEvent>(it); });
+                       [](const Event& it) { return std::holds_alternative<NetworkEvent>(it); });
   });
+}
+
+TEST("kernel: a prober that failed reports no figures any more, and the next target has a new one") {
+  Netns net;
+  ProbeTarget target{};
+  target.source = target.destination = ip("10.8.0.1");
+  target.intervalMs = target.fastIntervalMs = 50;
+  target.size = 84;
+  Counters counters;
+  Kernel* at = nullptr;
+  std::atomic<bool> failing{true};
+  std::atomic<bool> set{false};
+  std::atomic<int> lost{0};
+  std::atomic<size_t> rows{0};
+  std::atomic<uint64_t> sent{0};
+  Reactor reactor({[&] {
+                     if (set.exchange(false)) at->prober().set({target});
+                     ProbeSnapshotJob snapshot;
+                     (void)snapshot.step(*at);
+                     rows = snapshot.columns.count();
+                     sent = at->probesSent();
+                     return false;
+                   },
+                   [&](EventSource& source) {
+                     at->lose(source);
+                     lost++;
+                   },
+                   [] {}});
+  Kernel kernel(
+      reactor, counters,
+      [&](Event&&) {
+        if (failing) throw std::bad_alloc();
+        return true;
+      },
+      {});
+  at = &kernel;
+  reactor.start();
+  const auto until = [&](const std::function<bool()>& holds) {
+    CHECK(drive({}, [&] {
+      reactor.wake();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return holds();
+    }));
+  };
+  set = true;
+  until([&] { return lost == 1 && rows == 0; });
+  CHECK(sent >= 1);
+  const uint64_t before = sent;
+  failing = false;
+  set = true;
+  until([&] { return rows == 1 && sent > before; });
+  CHECK_EQ(lost.load(), 1);
+  reactor.stop();
 }
 
 TEST("engine: the queue is bounded, and full is said at once") {
@@ -274,7 +375,11 @@ TEST("engine: a source that throws is left out, and the rest goes on") {
                      if (!std::exchange(added, true)) at->add(bad);
                      return ++rounds < 100;
                    },
-                   [&] { failures++; }, [] {}});
+                   [&](EventSource& source) {
+                     CHECK(&source == &bad);
+                     failures++;
+                   },
+                   [] {}});
   at = &reactor;
   reactor.start();
   while (rounds < 100) std::this_thread::yield();

@@ -35,7 +35,7 @@ class JobRunner {
   FakeKernel route_;
   FakeKernel generic_;
   Counters counters_;
-  Reactor reactor_{{[] { return false; }, [] {}, [] {}}};
+  Reactor reactor_{{[] { return false; }, [](EventSource&) {}, [] {}}};
   Kernel kernel_;
 };
 

@@ -130,7 +130,7 @@ class PairTransport final : public Transport {
   }
 
   ssize_t receive(uint8_t* buffer, size_t size) override {
-    if (failure != 0) return -std::exchange(failure, 0);
+    if (failure != 0) return failing ? -failure : -std::exchange(failure, 0);
     iovec vector{buffer, size};
     msghdr header{};
     header.msg_iov = &vector;
@@ -145,8 +145,9 @@ class PairTransport final : public Transport {
     if (!datagram.empty()) CHECK(::send(kernel_.get(), datagram.data(), datagram.size(), 0) >= 0);
   }
 
-  // The next receive() fails with this errno.
+  // The next receive() fails with this errno; every one while it is `failing`.
   int failure = 0;
+  bool failing = false;
   uint32_t port = 4711;
 
  private:

@@ -53,25 +53,27 @@ std::vector<unsigned> NetworkWatch::groups() {
 }
 
 void NetworkWatch::onReadable() {
+  ssize_t received = 0;
+  int errors = 0;
   for (int reads = 0; reads < maxReads; reads++) {
-    const ssize_t received = transport_->receive(buffer_.data(), buffer_.size());
+    received = transport_->receive(buffer_.data(), buffer_.size());
     if (received == -EAGAIN) return;
-    if (received == -ENOBUFS) {
+    // ENOBUFS says that messages were lost; after any other errno that may be so too.
+    if (received < 0 && received != -EMSGSIZE) {
       sink_(OverrunEvent{});
+      errors++;
       continue;
     }
     // What cannot be read in full or made sense of may have been a change.
     bool changed = true;
-    if (received >= 0) {
-      try {
-        changed = anyConcerns({buffer_.data(), static_cast<size_t>(received)}, ownPort_());
-      } catch (const Failure&) {
-      }
-    } else if (received != -EMSGSIZE) {
-      throw Failure::system(FailureCode::netlink, "network events", static_cast<int>(-received));
+    try {
+      if (received >= 0) changed = anyConcerns({buffer_.data(), static_cast<size_t>(received)}, ownPort_());
+    } catch (const Failure&) {
     }
     if (changed && !due_) due_ = Clock::now() + coalesce;
   }
+  // A socket that does nothing but fail would keep the thread busy for ever.
+  if (errors == maxReads) throw Failure::system(FailureCode::netlink, "network events", static_cast<int>(-received));
 }
 
 void NetworkWatch::onDeadline(Clock::time_point) {
