@@ -250,9 +250,12 @@ export interface ProbeSnapshot {
 }
 
 export type NativeEvent =
-  /** Links, addresses, routes or rules changed that are not of protocol ROUTE_PROTOCOL (coalesced over 50 ms). */
+  /** Links or addresses changed, or routes or rules by somebody else than this engine (coalesced over 50 ms). */
   | { readonly type: 'network' }
-  /** A packet that the filter of the raw socket, or of the STUN tap, let through. */
+  /**
+   * A STUN Binding response that came to the raw socket or the STUN tap. Of a flood some 100 are told at a time, the
+   * rest is dropped without an overrun: whoever asked asks again.
+   */
   | { readonly type: 'raw'; readonly address: string; readonly port: number; readonly payload: Uint8Array }
   /** lostInRow reached 1 or 3, or the first answer came (ever, or after a loss). */
   | {
@@ -262,9 +265,16 @@ export type NativeEvent =
       readonly answeredInRow: number;
       readonly rttMs: number | null;
     }
-  /** An echo request with our payload came in from a probe address, and what it said differs from the last. */
+  /**
+   * An echo request with our payload came in that has a target's addresses (the other way round) and TOS, and what it
+   * said differs from the last, or is the first since the target was set.
+   */
   | { readonly type: 'remote-state'; readonly address: string; readonly tos: number; readonly state: number }
-  /** The kernel dropped netlink events (ENOBUFS) or the queue to JavaScript was full: look at everything again. */
+  /**
+   * The kernel dropped netlink events (ENOBUFS), the queue to JavaScript was full, or a socket failed: look at
+   * everything again. What failed is gone: watchNetwork() and probeSet() open it anew, the latter without the targets
+   * of before, which probeSnapshot() then does not list.
+   */
   | { readonly type: 'overrun' };
 
 export interface EngineStats {
@@ -305,7 +315,7 @@ export interface Engine {
   /** One libnftables JSON transaction; resolves to its JSON output ("" if none). */
   nft(json: string): Promise<string>;
 
-  /** Opens the raw socket: packets to these UDP destination ports that carry the STUN magic cookie are reported. */
+  /** Opens the raw socket: STUN Binding responses to these UDP destination ports are reported. */
   rawOpen(options: { readonly ports: readonly number[]; readonly fwmark: number }): Promise<void>;
   rawSend(packets: readonly RawPacket[]): Promise<Array<NativeError | null>>;
 

@@ -30,7 +30,7 @@ constexpr uint32_t fragmentBits = 0x3fff;  // RFC 791: more fragments, and the o
 // the packet's end drops it (the kernel's rule for classic BPF).
 class Assembler {
  public:
-  enum Label : uint8_t { next, drop, accept, second, labels };
+  enum Label : uint8_t { next, drop, accept, second, third, labels };
 
   void load(uint16_t code, uint32_t offset) { code_.push_back({code, 0, 0, offset}); }
   // X = length of the IP header, which has options now and then.
@@ -51,6 +51,15 @@ class Assembler {
     load(loadHalfX, 4);
     jump(atLeast, udpHeaderSize + stunHeaderSize, next, drop);
     jump(greater, udpHeaderSize + maxUdpPayload, drop, next);
+  }
+
+  void stunResponse() {
+    load(loadHalfX, udpHeaderSize);
+    jump(equal, stunBindingSuccess, third, next);
+    jump(equal, stunBindingError, third, drop);
+    bind(third);
+    load(loadWordX, udpHeaderSize + 4);
+    jump(equal, stunMagicCookie, accept, drop);
   }
 
   BpfProgram finish() {
@@ -94,25 +103,16 @@ BpfProgram stunFilter(const std::vector<uint16_t>& ports) {
   for (size_t i = 0; i < ports.size(); ++i)
     a.jump(equal, ports[i], A::second, i + 1 < ports.size() ? A::next : A::drop);
   a.bind(A::second);
-  a.load(loadByteX, udpHeaderSize);
-  a.jump(anyBit, 0xc0, A::drop, A::next);
-  a.load(loadWordX, udpHeaderSize + 4);
-  a.jump(equal, stunMagicCookie, A::accept, A::drop);
+  a.stunResponse();
   return a.finish();
 }
 
-BpfProgram stunResponseFilter() {
-  using A = Assembler;
-  A a;
+BpfProgram stunFilter() {
+  Assembler a;
   // Most packets are not UDP of that form: they leave the program early.
   a.common(IPPROTO_UDP);
   a.stunLength();
-  a.load(loadHalfX, udpHeaderSize);
-  a.jump(equal, stunBindingSuccess, A::second, A::next);
-  a.jump(equal, stunBindingError, A::second, A::drop);
-  a.bind(A::second);
-  a.load(loadWordX, udpHeaderSize + 4);
-  a.jump(equal, stunMagicCookie, A::accept, A::drop);
+  a.stunResponse();
   return a.finish();
 }
 

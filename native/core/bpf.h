@@ -14,11 +14,12 @@ using BpfProgram = std::vector<sock_filter>;
 BpfProgram dropAllFilter();
 
 // Passes unfragmented UDP to one of `ports` (host byte order, at most 64) of at most 1,472 bytes whose payload
-// starts as a STUN message does (RFC 8489 section 5: two zero bits, the magic cookie at offset 4).
+// starts as a STUN Binding success or error response does (RFC 8489 section 5: the type, the magic cookie at
+// offset 4). Requests, which anyone may send, are nothing to us.
 BpfProgram stunFilter(const std::vector<uint16_t>& ports);
 
-// Passes the same to any port, if it is a Binding success or error response.
-BpfProgram stunResponseFilter();
+// Passes the same to any port.
+BpfProgram stunFilter();
 
 // Passes unfragmented ICMP echoes of ours (probe_packet.h): replies that carry `token`, requests that do not.
 BpfProgram probeFilter(uint64_t token);

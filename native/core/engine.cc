@@ -6,8 +6,8 @@ namespace corax {
 
 Engine::Engine(std::function<void()> notify, Kernel::Sockets sockets)
     : notify_(std::move(notify)),
-      reactor_({[this] { return work(); }, [this] { report(OverrunEvent{}); }, [this] { flush(); }}),
-      kernel_(std::make_unique<Kernel>(reactor_, counters_, [this](Event&& event) { report(std::move(event)); },
+      reactor_({[this] { return work(); }, [this](EventSource& source) { lose(source); }, [this] { flush(); }}),
+      kernel_(std::make_unique<Kernel>(reactor_, counters_, [this](Event&& event) { return report(std::move(event)); },
                                        std::move(sockets))) {
   reactor_.start();
 }
@@ -29,6 +29,7 @@ Engine::Results Engine::take() {
   const std::lock_guard<std::mutex> lock(mutex_);
   notified_ = false;
   overrun_ = false;
+  rawEvents_ = 0;
   return std::exchange(results_, {});
 }
 
@@ -79,20 +80,27 @@ void Engine::finish(std::unique_ptr<Job> job) {
   working_ = false;
 }
 
-void Engine::report(Event&& event) {
+void Engine::lose(EventSource& source) {
+  kernel_->lose(source);
+  report(OverrunEvent{});
+}
+
+bool Engine::report(Event&& event) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (std::holds_alternative<RawEvent>(event) && rawEvents_++ >= maxRawEvents) return false;
   // One overrun says it all until somebody has read it.
   if (results_.events.size() >= maxEvents || std::holds_alternative<OverrunEvent>(event)) {
-    if (overrun_) return;
+    if (overrun_) return false;
     overrun_ = true;
     results_.events.emplace_back(OverrunEvent{});
-    return;
+    return false;
   }
   results_.events.push_back(std::move(event));
+  return true;
 }
 
 void Engine::flush() {
-  if (kernel_->hasProber()) counters_.probesSent = kernel_->prober().probesSent();
+  counters_.probesSent = kernel_->probesSent();
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (notified_ || (results_.jobs.empty() && results_.events.empty())) return;

@@ -20,6 +20,9 @@ class Engine {
   // Enough for any agent that waits for its answers; one that does not must not fill the memory.
   static constexpr size_t maxJobs = 1024;
   static constexpr size_t maxEvents = 4096;
+  // Of them RawEvents, which strangers can cause: far more than answers that were asked for. The rest is dropped,
+  // and no overrun: whoever asked by STUN asks again.
+  static constexpr size_t maxRawEvents = 128;
 
   struct Results {
     // Failed or done; those that were not begun when the engine stopped have CORAX_CLOSED.
@@ -42,7 +45,8 @@ class Engine {
 
  private:
   bool work();
-  void report(Event&& event);
+  void lose(EventSource& source);
+  bool report(Event&& event);
   void flush();
   void finish(std::unique_ptr<Job> job);
 
@@ -53,6 +57,7 @@ class Engine {
   // Guarded by mutex_.
   std::deque<std::unique_ptr<Job>> queue_;
   Results results_;
+  size_t rawEvents_ = 0;
   bool closed_ = false;
   bool notified_ = false;
   bool overrun_ = false;

@@ -38,7 +38,8 @@ struct OverrunEvent {};
 
 using Event = std::variant<NetworkEvent, RawEvent, ProbeEvent, RemoteStateEvent, OverrunEvent>;
 
-// Called on the native thread, from onReadable and onDeadline only; must not call back into its source.
-using EventSink = std::function<void(Event&&)>;
+// Called on the native thread, from onReadable and onDeadline only; must not call back into its source. False: there
+// was no room, and nobody will hear of it.
+using EventSink = std::function<bool(Event&&)>;
 
 }  // namespace corax

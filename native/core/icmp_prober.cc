@@ -55,7 +55,13 @@ void IcmpProber::set(const std::vector<ProbeTarget>& targets) {
     if (found == slots_.end()) {
       add(target, now);
     } else {
-      targets_[found->second]->change(target, now);
+      ProbeTargetState& state = *targets_[found->second];
+      const ProbePath before = state.target().path();
+      state.change(target, now);
+      if (!(before == target.path())) {
+        remoteStates_.remove(before);
+        remoteStates_.add(target.path());
+      }
       schedule(found->second);
     }
   }
@@ -73,6 +79,7 @@ void IcmpProber::add(const ProbeTarget& target, Clock::time_point now) {
   nextFirstSequence_ += 2654435769u;
   targets_[slot] = std::make_unique<ProbeTargetState>(target, nextFirstSequence_, now);
   slots_.emplace(target.id, slot);
+  remoteStates_.add(target.path());
   schedule(slot);
 }
 
@@ -81,8 +88,7 @@ void IcmpProber::remove(const std::vector<uint32_t>& ids) {
     const auto found = slots_.find(id);
     if (found == slots_.end()) continue;
     const uint32_t slot = found->second;
-    const ProbeTarget& target = targets_[slot]->target();
-    remoteStates_.forget(target.destination, target.tos);
+    remoteStates_.remove(targets_[slot]->target().path());
     heap_.remove(slot);
     targets_[slot].reset();
     free_.push_back(slot);
@@ -128,8 +134,7 @@ void IcmpProber::take(const IncomingPacket& packet, Clock::time_point now) {
   const auto probe = parseProbe(packet.data, packet.length);
   if (!probe) return;
   if (!probe->reply) {
-    if (probe->token != token_ && remoteStates_.update(probe->source, probe->tos, probe->state, now))
-      sink_(RemoteStateEvent{probe->source, probe->tos, probe->state});
+    hear(*probe, now);
     return;
   }
   if (probe->token != token_) return;
@@ -140,6 +145,14 @@ void IcmpProber::take(const IncomingPacket& packet, Clock::time_point now) {
   if (probe->source.s_addr != target.destination.s_addr || probe->destination.s_addr != target.source.s_addr) return;
   if (probe->identifier != probeIdentifier(token_, target.tos)) return;
   if (state.answered(probe->sequence, probe->packetSize, packet.receivedAt, now, sink_)) schedule(found->second);
+}
+
+void IcmpProber::hear(const ReceivedProbe& request, Clock::time_point now) {
+  if (request.token == token_) return;
+  const ProbePath path{request.destination, request.source, request.tos};
+  if (!remoteStates_.update(path, request.state, now)) return;
+  // Told once a change: what got lost on the way would be lost for good.
+  if (!sink_(RemoteStateEvent{request.source, request.tos, request.state})) remoteStates_.forget(path);
 }
 
 void IcmpProber::onDeadline(Clock::time_point) {

@@ -64,7 +64,7 @@ uint16_t Kernel::wireguardFamily() {
 
 void Kernel::watchNetwork() {
   if (watch_) return;
-  auto watch = std::make_unique<NetworkWatch>(watchOpen_(), sink_);
+  auto watch = std::make_unique<NetworkWatch>(watchOpen_(), [this] { return route_.portId(); }, sink_);
   reactor_.add(*watch);
   watch_ = std::move(watch);
 }
@@ -90,6 +90,18 @@ void Kernel::tapStun(bool on) {
     reactor_.remove(*stunTap_);
     stunTap_.reset();
   }
+}
+
+uint64_t Kernel::probesSent() const { return lostProbersSent_ + (prober_ ? prober_->probesSent() : 0); }
+
+void Kernel::lose(EventSource& source) {
+  if (&source == prober_.get()) {
+    lostProbersSent_ += prober_->probesSent();
+    prober_.reset();
+  }
+  if (&source == watch_.get()) watch_.reset();
+  if (&source == raw_.get()) raw_.reset();
+  if (&source == stunTap_.get()) stunTap_.reset();
 }
 
 IcmpProber& Kernel::prober() {

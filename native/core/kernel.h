@@ -59,6 +59,11 @@ class Kernel {
   void tapStun(bool on);
   IcmpProber& prober();
   bool hasProber() const { return prober_ != nullptr; }
+  // By all probers that there were.
+  uint64_t probesSent() const;
+
+  // The reactor has given this source up: it is closed, and what needs it next opens another.
+  void lose(EventSource& source);
 
   const EventSink& sink() const { return sink_; }
   Counters& counters() { return counters_; }
@@ -77,6 +82,7 @@ class Kernel {
   std::unique_ptr<RawUdp> raw_;
   std::unique_ptr<StunTap> stunTap_;
   std::unique_ptr<IcmpProber> prober_;
+  uint64_t lostProbersSent_ = 0;
 };
 
 }  // namespace corax

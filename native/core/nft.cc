@@ -1,15 +1,31 @@
 #include "core/nft.h"
 
+#include <linux/netlink.h>
 #include <nftables/libnftables.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 
 #include "core/failure.h"
+#include "core/fd.h"
 #include "core/json_form.h"
 
 namespace corax {
 namespace {
+
+std::mutex& libnftables() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+// Where libnftables gets no socket it ends the process: exit(3). So whether there is one is tried first. Others
+// may take the last descriptor in between: that window is as short as it can be made from outside.
+void requireSocket(int protocol) {
+  const Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  if (!socket) throw Failure::system(FailureCode::nft, "open a socket for nftables", errno);
+}
 
 // Without the blanks around it, and without the place that JSON input has not got.
 std::string trimmed(const char* text) {
@@ -35,9 +51,17 @@ int errnoIn(const std::string& words) {
 
 }  // namespace
 
-void Nft::Free::operator()(nft_ctx* context) const { nft_ctx_free(context); }
+void Nft::Free::operator()(nft_ctx* context) const {
+  const std::lock_guard<std::mutex> lock(libnftables());
+  nft_ctx_free(context);
+}
 
-Nft::Nft() : context_(nft_ctx_new(NFT_CTX_DEFAULT)) {
+Nft::Nft() {
+  {
+    const std::lock_guard<std::mutex> lock(libnftables());
+    requireSocket(NETLINK_NETFILTER);
+    context_.reset(nft_ctx_new(NFT_CTX_DEFAULT));
+  }
   if (!context_) throw Failure::system(FailureCode::nft, "make an nftables context", ENOMEM);
   nft_ctx_output_set_flags(context_.get(), NFT_CTX_OUTPUT_JSON);
   if (nft_ctx_buffer_output(context_.get()) != 0 || nft_ctx_buffer_error(context_.get()) != 0)
@@ -52,6 +76,9 @@ std::string Nft::run(const std::string& json) {
   // error messages quote them; and it stops at a NUL.
   if (!isJsonObject(json)) throw Failure::system(FailureCode::nft, "nftables input that is not a JSON object", EINVAL);
 
+  const std::lock_guard<std::mutex> lock(libnftables());
+  // Interface numbers are looked up on a socket of their own.
+  requireSocket(NETLINK_ROUTE);
   const int result = nft_run_cmd_from_buffer(context_.get(), json.c_str());
   // Reading empties the buffers: both, whatever happened, or this run's words are the next one's too.
   std::string output = trimmed(nft_ctx_get_output_buffer(context_.get()));

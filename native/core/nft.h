@@ -9,12 +9,13 @@ struct nft_ctx;
 
 namespace corax {
 
-// One libnftables context, reused. Not thread-safe (libnftables has no locks): the native thread's only.
+// One libnftables context, reused. Contexts share state of the whole process (parser, interface cache), and
+// libnftables has no locks: engines take turns.
 class Nft {
  public:
   static constexpr size_t maxInput = 4u << 20;
 
-  // Throws Failure (nft) when there is no memory for a context.
+  // Throws Failure (nft) when there is no memory or no socket for a context.
   Nft();
   ~Nft();
 

@@ -20,10 +20,6 @@ Clock::duration fromMs(double ms) {
 
 double toMs(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
-bool samePath(const ProbeTarget& a, const ProbeTarget& b) {
-  return a.source.s_addr == b.source.s_addr && a.destination.s_addr == b.destination.s_addr && a.tos == b.tos;
-}
-
 }  // namespace
 
 ProbeTargetState::ProbeTargetState(const ProbeTarget& target, uint32_t firstSequence, Clock::time_point now)
@@ -48,7 +44,7 @@ void ProbeTargetState::reset() {
 void ProbeTargetState::change(const ProbeTarget& target, Clock::time_point now) {
   const ProbeTarget old = target_;
   target_ = target;
-  if (!samePath(old, target)) {
+  if (!(old.path() == target.path())) {
     reset();
     sizeSetAt_ = nextSequence_;
     nextSend_ = now + soon();

@@ -9,6 +9,17 @@
 
 namespace corax {
 
+// Where probes go and by which plane; a far end's probes on the same path have the addresses the other way round.
+struct ProbePath {
+  in_addr source;
+  in_addr destination;
+  uint8_t tos;
+
+  bool operator==(const ProbePath& other) const {
+    return source.s_addr == other.source.s_addr && destination.s_addr == other.destination.s_addr && tos == other.tos;
+  }
+};
+
 struct ProbeTarget {
   // 20 probes can be on their way within the longest time-out: fewer than a target remembers.
   static constexpr uint32_t minIntervalMs = 50;
@@ -28,6 +39,7 @@ struct ProbeTarget {
   uint32_t size;
   uint8_t state;
 
+  ProbePath path() const { return {source, destination, tos}; }
   // What is out of range, in words, or nullptr.
   const char* problem() const;
 };

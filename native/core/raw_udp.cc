@@ -179,7 +179,7 @@ std::vector<int> RawUdp::send(const std::vector<RawDatagram>& packets) {
 
 void RawUdp::onReadable() {
   buffers_->read(socket_.get(), [this](Bytes bytes) {
-    const auto packet = parseStunPacket(bytes, buffers_->ports);
+    const auto packet = parseStunResponse(bytes, buffers_->ports);
     if (!packet) return;
     const Bytes payload = packet->payload;
     sink_(RawEvent{packet->source, packet->sourcePort, {payload.data, payload.data + payload.size}});

@@ -26,9 +26,9 @@ struct RawDatagram {
   std::vector<uint8_t> payload;
 };
 
-// A raw IPPROTO_UDP socket. It reports (RawEvent) packets to `ports` whose payload starts as a STUN message
-// does (RFC 8489 section 5), each also delivered to whoever holds the port. The payload is the network's word,
-// unchecked beyond that, and so is the UDP checksum: see udp_packet.h.
+// A raw IPPROTO_UDP socket. It reports (RawEvent) STUN Binding responses (RFC 8489 section 5) to `ports`, each also
+// delivered to whoever holds the port. The payload is the network's word, unchecked beyond that, and so is the UDP
+// checksum: see udp_packet.h.
 class RawUdp final : public EventSource {
  public:
   static constexpr size_t maxPorts = 64;

@@ -89,7 +89,7 @@ void Reactor::dispatch(EventSource& source, const std::function<void()>& call) {
   } catch (...) {
     // What it would have reported is lost; left in place it would throw again at once, for ever.
     remove(source);
-    callbacks_.sourceFailed();
+    callbacks_.sourceFailed(source);
   }
 }
 

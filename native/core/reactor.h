@@ -17,8 +17,8 @@ class Reactor {
   struct Callbacks {
     // One slice of work; true while there is more of it.
     std::function<bool()> work;
-    // A source threw; it is not called again.
-    std::function<void()> sourceFailed;
+    // A source threw; it has been removed, is not called again and may be destroyed.
+    std::function<void(EventSource&)> sourceFailed;
     // After each round: hand on what came together.
     std::function<void()> flush;
   };

@@ -1,19 +1,35 @@
 #include "core/remote_states.h"
 
+#include <functional>
+
 namespace corax {
 
-bool RemoteStates::update(in_addr address, uint8_t tos, uint8_t state, Clock::time_point now) {
-  const auto found = entries_.find(key(address, tos));
-  if (found != entries_.end()) {
-    found->second.heard = now;
-    if (found->second.state == state || !mayTell(now)) return false;
-    found->second.state = state;
-    return true;
-  }
-  if (entries_.size() >= maxEntries) sweep(now);
-  if (entries_.size() >= maxEntries || !mayTell(now)) return false;
-  entries_.emplace(key(address, tos), Entry{now, state});
+size_t RemoteStates::Hash::operator()(const ProbePath& path) const {
+  const uint64_t addresses = uint64_t{path.source.s_addr} << 32 | path.destination.s_addr;
+  return std::hash<uint64_t>{}((addresses ^ path.tos) * 0x9e3779b97f4a7c15u);
+}
+
+void RemoteStates::add(const ProbePath& path) {
+  Entry& entry = entries_[path];
+  entry.targets++;
+  entry.state.reset();
+}
+
+void RemoteStates::remove(const ProbePath& path) {
+  const auto found = entries_.find(path);
+  if (found != entries_.end() && --found->second.targets == 0) entries_.erase(found);
+}
+
+bool RemoteStates::update(const ProbePath& path, uint8_t state, Clock::time_point now) {
+  const auto found = entries_.find(path);
+  if (found == entries_.end() || found->second.state == state || !mayTell(now)) return false;
+  found->second.state = state;
   return true;
+}
+
+void RemoteStates::forget(const ProbePath& path) {
+  const auto found = entries_.find(path);
+  if (found != entries_.end()) found->second.state.reset();
 }
 
 bool RemoteStates::mayTell(Clock::time_point now) {
@@ -22,14 +38,6 @@ bool RemoteStates::mayTell(Clock::time_point now) {
     toldInWindow_ = 0;
   }
   return toldInWindow_++ < maxChangesPerSecond;
-}
-
-void RemoteStates::sweep(Clock::time_point now) {
-  // A flood of new addresses must not cost a sweep each.
-  if (now - lastSweep_ < std::chrono::seconds(10)) return;
-  lastSweep_ = now;
-  for (auto entry = entries_.begin(); entry != entries_.end();)
-    entry = now - entry->second.heard >= stale ? entries_.erase(entry) : std::next(entry);
 }
 
 }  // namespace corax

@@ -21,7 +21,7 @@ StunTap::StunTap(EventSink sink) : sink_(std::move(sink)), buffers_(std::make_un
   // the filter is there. A packet socket that is not for all protocols gets nothing that this node sends.
   socket_ = Fd(socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket_) throw Failure::system(FailureCode::socket, "open a packet socket", errno);
-  attachFilter(socket_.get(), stunResponseFilter());
+  attachFilter(socket_.get(), stunFilter());
   sockaddr_ll everywhere{};
   everywhere.sll_family = AF_PACKET;
   everywhere.sll_protocol = htons(ETH_P_IP);
@@ -33,8 +33,8 @@ StunTap::~StunTap() = default;
 
 void StunTap::onReadable() {
   buffers_->read(socket_.get(), [this](Bytes bytes) {
-    const auto packet = parseStunPacket(bytes);
-    if (!packet || !isStunResponse(packet->payload)) return;
+    const auto packet = parseStunResponse(bytes);
+    if (!packet) return;
     const Bytes payload = packet->payload;
     sink_(RawEvent{packet->source, packet->sourcePort, {payload.data, payload.data + payload.size}});
   });

@@ -10,7 +10,7 @@
 namespace corax {
 
 // A packet socket for IPv4 (packet(7)): it gets a copy of what comes in on any device before netfilter sees it.
-// It reports (RawEvent) STUN responses to any port, see stunResponseFilter in bpf.h; what leaves this node it
+// It reports (RawEvent) STUN responses to any port, see stunFilter in bpf.h; what leaves this node it
 // does not see, except on lo. Checked no further than a RawUdp's packets: whoever asked matches the transaction.
 class StunTap final : public EventSource {
  public:

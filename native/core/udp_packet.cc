@@ -33,7 +33,7 @@ std::array<uint8_t, udpHeaderSize> udpHeader(in_addr source, uint16_t sourcePort
   return header;
 }
 
-std::optional<StunPacket> parseStunPacket(Bytes packet) {
+std::optional<StunPacket> parseStunResponse(Bytes packet) {
   if (packet.size < 20 || packet.data[0] >> 4 != 4) return std::nullopt;
   const uint8_t* ip = packet.data;
   const size_t headerSize = size_t{ip[0] & 0xfu} * 4;
@@ -48,22 +48,18 @@ std::optional<StunPacket> parseStunPacket(Bytes packet) {
   if (length > udpHeaderSize + maxUdpPayload) return std::nullopt;
 
   const uint8_t* payload = udp + udpHeaderSize;
-  if ((payload[0] & 0xc0) != 0 || get32(payload + 4) != stunMagicCookie) return std::nullopt;
+  const uint16_t type = get16(payload);
+  if (type != stunBindingSuccess && type != stunBindingError) return std::nullopt;
+  if (get32(payload + 4) != stunMagicCookie) return std::nullopt;
   StunPacket parsed{{}, get16(udp), get16(udp + 2), {payload, length - udpHeaderSize}};
   std::memcpy(&parsed.source, ip + 12, sizeof parsed.source);
   return parsed;
 }
 
-std::optional<StunPacket> parseStunPacket(Bytes packet, const std::vector<uint16_t>& ports) {
-  const auto parsed = parseStunPacket(packet);
+std::optional<StunPacket> parseStunResponse(Bytes packet, const std::vector<uint16_t>& ports) {
+  const auto parsed = parseStunResponse(packet);
   const bool wanted = parsed && std::find(ports.begin(), ports.end(), parsed->destinationPort) != ports.end();
   return wanted ? parsed : std::nullopt;
-}
-
-bool isStunResponse(Bytes message) {
-  if (message.size < stunHeaderSize) return false;
-  const uint16_t type = get16(message.data);
-  return type == stunBindingSuccess || type == stunBindingError;
 }
 
 }  // namespace corax

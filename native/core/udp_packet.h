@@ -39,14 +39,12 @@ struct StunPacket {
   Bytes payload;
 };
 
-// `packet` from its IP header on. Nothing unless it is whole, unfragmented, and starts as a STUN message does. The UDP checksum is not looked at: a packet that never left the machine (veth) carries a
-// half-made one by design (CHECKSUM_PARTIAL), and STUN answers are matched by transaction id.
-std::optional<StunPacket> parseStunPacket(Bytes packet);
+// `packet` from its IP header on. Nothing unless it is whole, unfragmented, and a STUN Binding success or error
+// response: a server's word is all that is wanted here. The UDP checksum is not looked at: a packet that never left
+// the machine (veth) carries a half-made one by design (CHECKSUM_PARTIAL), and answers are matched by transaction id.
+std::optional<StunPacket> parseStunResponse(Bytes packet);
 
 // Nothing, too, unless it goes to one of `ports`.
-std::optional<StunPacket> parseStunPacket(Bytes packet, const std::vector<uint16_t>& ports);
-
-// Of a STUN message: is it a Binding success or error response?
-bool isStunResponse(Bytes message);
+std::optional<StunPacket> parseStunResponse(Bytes packet, const std::vector<uint16_t>& ports);
 
 }  // namespace corax

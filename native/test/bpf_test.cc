@@ -32,11 +32,12 @@ bool passes(const BpfProgram& program, const Packet& packet) { return runBpf(pro
 
 }  // namespace
 
-TEST("the STUN filter passes STUN to its ports, whatever the IP header's length") {
+TEST("the STUN filter passes Binding responses to its ports, whatever the IP header's length") {
   const BpfProgram filter = stunFilter(ports);
   for (uint8_t words = 5; words <= 15; ++words)
     for (const uint16_t port : ports) {
       CHECK(passes(filter, udpPacket(port, stunMessage(), with(words))));
+      CHECK(passes(filter, udpPacket(port, stunMessage(0, stunBindingError), with(words))));
       CHECK(passes(filter, udpPacket(port, stunMessage(1452), with(words))));
     }
 }
@@ -56,6 +57,14 @@ TEST("the STUN filter drops everything else") {
     Packet message = stunMessage();
     message[0] = static_cast<uint8_t>(first);
     CHECK(!passes(filter, udpPacket(4500, message)));
+  }
+  // Every other message type: requests, indications, other methods (RFC 8489 section 5).
+  for (uint32_t type = 0; type <= 0xffff; ++type) {
+    const Packet packet = udpPacket(4500, stunMessage(0, static_cast<uint16_t>(type)));
+    const bool response = type == 0x0101 || type == 0x0111;
+    if (passes(filter, packet) != response) fail(__FILE__, __LINE__, std::to_string(type));
+    if (parseStunResponse({packet.data(), packet.size()}, ports).has_value() != response)
+      fail(__FILE__, __LINE__, std::to_string(type));
   }
   // WireGuard's handshake initiation; a keepalive of NAT-T; nothing at all.
   CHECK(!passes(filter, udpPacket(4500, Packet{1, 0, 0, 0, 9, 9, 9, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})));
@@ -107,13 +116,14 @@ TEST("filter and parser agree on mutated packets") {
   for (int i = 0; i < 200'000; ++i) {
     const uint8_t words = static_cast<uint8_t>(5 + random() % 11);
     const bool udp = random() % 2 == 0;
-    Packet packet = udp ? udpPacket(ports[random() % 2], stunMessage(random() % 64), with(words))
+    const uint16_t type = random() % 2 == 0 ? stunBindingSuccess : stunBindingError;
+    Packet packet = udp ? udpPacket(ports[random() % 2], stunMessage(random() % 64, type), with(words))
                         : echo(random() % 2 == 0 ? 0 : 8, random() % 2 == 0 ? ours : theirs, with(words));
     for (uint32_t flips = random() % 3; flips > 0; --flips)
       packet[random() % packet.size()] ^= static_cast<uint8_t>(1u << random() % 8);
     // What the kernel refuses before any socket sees it (ip_rcv) need not be agreed upon.
     if (packet[0] >> 4 != 4 || (packet[0] & 0xf) < 5 || get16(&packet[2]) != packet.size()) continue;
-    const bool parsedStun = parseStunPacket({packet.data(), packet.size()}, ports).has_value();
+    const bool parsedStun = parseStunResponse({packet.data(), packet.size()}, ports).has_value();
     const bool passedStun = passes(stun, packet);
     // The filter does not compare UDP's length with IP's.
     if (parsedStun) CHECK(passedStun);

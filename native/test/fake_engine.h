@@ -10,7 +10,7 @@ namespace corax::test {
 class JobRunner {
  public:
   JobRunner(Answer route, Answer generic)
-      : route_(std::move(route)), generic_(std::move(generic)), kernel_(reactor_, counters_, [](Event&&) {}, sockets()) {}
+      : route_(std::move(route)), generic_(std::move(generic)), kernel_(reactor_, counters_, [](Event&&) { return true; }, sockets()) {}
 
   // Steps until done; how many it took. Throws what the job throws.
   size_t run(Job& job) {
@@ -35,7 +35,7 @@ class JobRunner {
   FakeKernel route_;
   FakeKernel generic_;
   Counters counters_;
-  Reactor reactor_{{[] { return false; }, [] {}, [] {}}};
+  Reactor reactor_{{[] { return false; }, [](EventSource&) {}, [] {}}};
   Kernel kernel_;
 };
 

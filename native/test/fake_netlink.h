@@ -48,8 +48,9 @@ inline std::vector<Request> requestsIn(const Datagram& datagram) {
 }
 
 // A message with this payload, as the kernel would send it.
-inline Datagram message(uint16_t type, uint16_t flags, uint32_t sequence, const Datagram& payload) {
+inline Datagram message(uint16_t type, uint16_t flags, uint32_t sequence, const Datagram& payload, uint32_t port = 0) {
   nlmsghdr header{};
+  header.nlmsg_pid = port;
   header.nlmsg_len = static_cast<uint32_t>(sizeof header + payload.size());
   header.nlmsg_type = type;
   header.nlmsg_flags = flags;
@@ -118,6 +119,7 @@ class PairTransport final : public Transport {
   }
 
   int fd() const override { return ours_.get(); }
+  uint32_t portId() const override { return port; }
 
   int send(Bytes datagram) override {
     if (::send(ours_.get(), datagram.data, datagram.size, 0) < 0) return -errno;
@@ -128,7 +130,7 @@ class PairTransport final : public Transport {
   }
 
   ssize_t receive(uint8_t* buffer, size_t size) override {
-    if (failure != 0) return -std::exchange(failure, 0);
+    if (failure != 0) return failing ? -failure : -std::exchange(failure, 0);
     iovec vector{buffer, size};
     msghdr header{};
     header.msg_iov = &vector;
@@ -143,8 +145,10 @@ class PairTransport final : public Transport {
     if (!datagram.empty()) CHECK(::send(kernel_.get(), datagram.data(), datagram.size(), 0) >= 0);
   }
 
-  // The next receive() fails with this errno.
+  // The next receive() fails with this errno; every one while it is `failing`.
   int failure = 0;
+  bool failing = false;
+  uint32_t port = 4711;
 
  private:
   Answer answer_;

@@ -125,8 +125,10 @@ class Bench {
   std::vector<std::pair<Clock::time_point, ProbeEvent>> probes;
   std::vector<RemoteStateEvent> states;
   size_t wakeups = 0;
+  // Nobody takes events any more.
+  bool deaf = false;
 
-  IcmpProber prober{[this](Event&& event) { take(event); }, token, std::make_unique<FakeProbeSocket>(network),
+  IcmpProber prober{[this](Event&& event) { return take(event); }, token, std::make_unique<FakeProbeSocket>(network),
                     [this] { return network.now; }};
 
   Clock::time_point now() const { return network.now; }
@@ -176,9 +178,11 @@ class Bench {
   }
 
  private:
-  void take(Event& event) {
+  bool take(Event& event) {
+    if (deaf) return false;
     if (auto* probe = std::get_if<ProbeEvent>(&event)) probes.emplace_back(network.now, *probe);
     if (auto* state = std::get_if<RemoteStateEvent>(&event)) states.push_back(*state);
+    return true;
   }
 };
 

@@ -145,7 +145,7 @@ TEST("fuzz: no datagram ends the conversation in another way than a Failure, or 
   size_t events = 0;
   auto owned = std::make_unique<PairTransport>([](const std::vector<Request>&) { return std::vector<Datagram>(); });
   PairTransport& pipe = *owned;
-  NetworkWatch watch(std::move(owned), [&](Event&&) { events++; });
+  NetworkWatch watch(std::move(owned), [] { return 7; }, [&](Event&&) { return ++events > 0; });
   for (int round = 0; round < 5'000; round++) {
     const auto type = static_cast<uint16_t>(random() % 40);
     answer = message(type, static_cast<uint16_t>(random()), 0, mutated(corpus, random));

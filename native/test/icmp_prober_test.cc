@@ -455,63 +455,133 @@ TEST("a removed target is silent, and its answers do not count for the next one 
   CHECK(!bench.prober.deadline().has_value());
 }
 
-TEST("others' requests tell their state, once a change; our own tell nothing") {
-  Bench bench;
-  const auto request = [&](const char* from, uint8_t tos, uint8_t state, uint64_t token = 5) {
+namespace {
+
+// Remotes' probes, as they come in at a bench.
+class Remote {
+ public:
+  explicit Remote(Bench& bench, const char* own = "10.244.1.1") : bench_(bench), own_(own) {}
+  void says(uint8_t state, const char* from = "10.244.2.1", uint8_t tos = 0x10, uint64_t token = 5) {
     IpFields fields;
     fields.source = ip(from);
+    fields.destination = ip(own_);
     fields.tos = tos;
     fields.protocol = IPPROTO_ICMP;
     const ProbeHead head = encodeProbe({token, 1, 1, state, tos});
-    bench.network.deliver(bench.now(), ipPacket(fields, Packet(head.begin(), head.end())));
-    bench.run(milliseconds(1));
-  };
-  request("10.244.2.1", 0x10, 1);
-  request("10.244.2.1", 0x10, 1);
-  request("10.244.2.1", 0x08, 1);
-  request("10.244.2.1", 0x10, 2);
+    bench_.network.deliver(bench_.now(), ipPacket(fields, Packet(head.begin(), head.end())));
+    bench_.run(milliseconds(1));
+  }
+
+ private:
+  Bench& bench_;
+  const char* own_;
+};
+
+ProbeTarget towards(const char* destination, uint32_t id = 1, uint8_t tos = 0x10) {
+  ProbeTarget target = Bench::target(id);
+  target.destination = ip(destination);
+  target.tos = tos;
+  return target;
+}
+
+}  // namespace
+
+TEST("others' requests tell their state, once a change; our own tell nothing") {
+  Bench bench;
+  Remote remote(bench);
+  bench.prober.set({towards("10.244.2.1", 1, 0x10), towards("10.244.2.1", 2, 0x08), towards("10.244.3.1", 3)});
+  remote.says(1);
+  remote.says(1);
+  remote.says(1, "10.244.2.1", 0x08);
+  remote.says(2);
   // ECN bits make no other plane.
-  request("10.244.2.1", 0x13, 2);
-  request("10.244.3.1", 0x10, 9, Bench::token);
+  remote.says(2, "10.244.2.1", 0x13);
+  remote.says(9, "10.244.3.1", 0x10, Bench::token);
   CHECK_EQ(bench.states.size(), 3);
   CHECK_EQ(textOf(bench.states[0].address), "10.244.2.1");
   CHECK_EQ(bench.states[0].tos, 0x10);
   CHECK_EQ(bench.states[1].tos, 0x08);
   CHECK_EQ(bench.states[2].state, 2);
-  // Whoever is probed anew after a removal is told anew.
-  ProbeTarget target = Bench::target(1);
-  target.destination = ip("10.244.2.1");
-  bench.prober.set({target});
-  bench.prober.remove({1});
-  request("10.244.2.1", 0x10, 2);
-  CHECK_EQ(bench.states.size(), 4);
 }
 
-TEST("the table of remote states is bounded, in size and in what it tells") {
+TEST("only those are heard that are probed in turn, at both addresses and by that TOS") {
+  Bench bench;
+  Remote remote(bench);
+  Remote elsewhere(bench, "10.244.1.2");
+  remote.says(1);
+  bench.prober.set({towards("10.244.2.1")});
+  remote.says(1, "10.244.2.2");
+  remote.says(1, "10.244.2.1", 0x08);
+  elsewhere.says(1);
+  CHECK_EQ(bench.states.size(), 0);
+  remote.says(1);
+  CHECK_EQ(bench.states.size(), 1);
+  bench.prober.remove({1});
+  remote.says(2);
+  CHECK_EQ(bench.states.size(), 1);
+}
+
+TEST("a state is told again to whoever probes anew or elsewhere, and when it was told to nobody") {
+  Bench bench;
+  Remote remote(bench);
+  bench.prober.set({towards("10.244.2.1")});
+  remote.says(2);
+  CHECK_EQ(bench.states.size(), 1);
+  bench.prober.remove({1});
+  bench.prober.set({towards("10.244.2.1")});
+  remote.says(2);
+  CHECK_EQ(bench.states.size(), 2);
+  // Another target on the same path: whoever set it has not heard it yet.
+  bench.prober.set({towards("10.244.2.1", 7)});
+  remote.says(2);
+  CHECK_EQ(bench.states.size(), 3);
+  // It takes the other's path, and comes back.
+  bench.prober.set({towards("10.244.3.1")});
+  bench.prober.set({towards("10.244.2.1")});
+  remote.says(2);
+  CHECK_EQ(bench.states.size(), 4);
+  // What concerns no path concerns no state.
+  ProbeTarget same = towards("10.244.2.1");
+  same.size = 1400;
+  same.state = 9;
+  bench.prober.set({same});
+  remote.says(2);
+  CHECK_EQ(bench.states.size(), 4);
+  bench.deaf = true;
+  remote.says(3);
+  bench.deaf = false;
+  CHECK_EQ(bench.states.size(), 4);
+  remote.says(3);
+  CHECK_EQ(bench.states.size(), 5);
+  CHECK_EQ(bench.states[4].state, 3);
+  // The path lives as long as the last target on it.
+  bench.prober.remove({1});
+  remote.says(4);
+  CHECK_EQ(bench.states.size(), 6);
+  bench.prober.remove({7});
+  remote.says(5);
+  CHECK_EQ(bench.states.size(), 6);
+}
+
+TEST("the table of remote states holds the targets' paths only, and is bounded in what it tells") {
   RemoteStates states;
   Clock::time_point now{std::chrono::hours(1)};
-  const auto address = [](uint32_t i) { return in_addr{htonl(0x0a000000u + i)}; };
-  size_t told = 0;
-  for (uint32_t i = 0; i < 20'000; ++i) {
-    now += milliseconds(1);
-    told += states.update(address(i), 0x10, 1, now) ? 1 : 0;
-  }
-  CHECK_EQ(told, RemoteStates::maxEntries);
-  CHECK_EQ(states.size(), RemoteStates::maxEntries);
-  CHECK(!states.update(address(19'999), 0x10, 1, now));
-  // Known ones still change; silent ones make room.
-  CHECK(states.update(address(5), 0x10, 2, now));
-  now += RemoteStates::stale;
-  CHECK(!states.update(address(5), 0x10, 2, now));
-  CHECK(states.update(address(19'999), 0x10, 1, now));
-  CHECK(!states.update(address(5), 0x10, 2, now));
+  const auto path = [](uint32_t i) { return ProbePath{ip("10.244.1.1"), {htonl(0x0a000000u + i)}, 0x10}; };
+  for (uint32_t i = 0; i < 100'000; ++i) CHECK(!states.update(path(i), 1, now));
+  CHECK_EQ(states.size(), 0);
+  for (uint32_t i = 0; i < 1000; ++i) states.add(path(i));
+  for (uint32_t i = 0; i < 1000; ++i) CHECK(states.update(path(i), 1, now));
+  CHECK_EQ(states.size(), 1000);
   // A flood of changes in one second: what is not told now is told later.
   now += seconds(2);
-  told = 0;
-  for (int i = 0; i < 10'000; ++i) told += states.update(address(5), 0x10, static_cast<uint8_t>(i), now) ? 1 : 0;
+  size_t told = 0;
+  for (int i = 0; i < 10'000; ++i) told += states.update(path(5), static_cast<uint8_t>(i), now) ? 1 : 0;
   CHECK_EQ(told, RemoteStates::maxChangesPerSecond);
-  CHECK(!states.update(address(5), 0x10, 250, now));
-  CHECK(states.update(address(5), 0x10, 250, now + seconds(1)));
+  CHECK(!states.update(path(5), 250, now));
+  CHECK(states.update(path(5), 250, now + seconds(1)));
+  states.remove(path(70'000));
+  for (uint32_t i = 0; i < 1000; ++i) states.remove(path(i));
+  CHECK_EQ(states.size(), 0);
 }
 
 // Counted by the address sanitizer, without which these tests are not built.

@@ -1,7 +1,15 @@
 // Firewall transactions against the running kernel, in a namespace of their own.
 #include "core/nft.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
 #include <cerrno>
+#include <thread>
+#include <vector>
 
 #include "core/failure.h"
 #include "test/check.h"
@@ -24,6 +32,33 @@ Failure refused(Nft& nft, const std::string& json) {
     return failure;
   }
   fail(__FILE__, __LINE__, "was not refused: " + json.substr(0, 200));
+}
+
+// The errno that `act` throws in a child process that may open no more descriptors; 0 when it throws none.
+template <typename Act>
+int errnoWithoutDescriptors(Act&& act) {
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    // The sanitizer looks at a type once, and needs a descriptor for it.
+    const Failure seen = Failure::system(FailureCode::nft, "", EPERM);
+    if (seen.code() != FailureCode::nft) _exit(254);
+    rlimit limit{};
+    const int next = fcntl(STDIN_FILENO, F_DUPFD, 3);
+    if (next < 0 || close(next) != 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(254);
+    limit.rlim_cur = static_cast<rlim_t>(next);
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(254);
+    try {
+      act();
+    } catch (const Failure& failure) {
+      _exit(failure.code() == FailureCode::nft ? failure.number() : 253);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  return WEXITSTATUS(status);
 }
 
 // The two rules that put both planes on one hole, as the agent writes them.
@@ -112,6 +147,37 @@ TEST("input over 4 MiB is refused, just under it is read") {
   CHECK(has(nft.run(big), "nftables"));
   big.push_back(' ');
   CHECK_EQ(refused(nft, big).number(), E2BIG);
+}
+
+TEST("without a descriptor there is an error, not the end of the process") {
+  Netns net;
+  CHECK_EQ(errnoWithoutDescriptors([] { Nft(); }), EMFILE);
+  Nft nft;
+  // As it looks up "lo"'s number.
+  const char* const byNumber = R"({"nftables": [
+    {"add": {"table": {"family": "ip", "name": "corax"}}},
+    {"add": {"chain": {"family": "ip", "table": "corax", "name": "in"}}},
+    {"add": {"rule": {"family": "ip", "table": "corax", "chain": "in", "expr": [
+      {"match": {"op": "==", "left": {"meta": {"key": "iif"}}, "right": "lo"}}]}}}]})";
+  CHECK_EQ(errnoWithoutDescriptors([&] { nft.run(byNumber); }), EMFILE);
+  CHECK_EQ(nft.run(byNumber), "");
+}
+
+TEST("contexts of several threads take turns") {
+  Netns net;
+  std::vector<std::thread> threads;
+  std::array<int, 4> wrong{};
+  for (int& count : wrong) {
+    threads.emplace_back([&count] {
+      for (int i = 0; i < 50; ++i) {
+        Nft nft;
+        if (!has(refused(nft, R"({"nftables": [{"add": {"bogus": {}}}]})").what(), "Unknown object")) ++count;
+        nft.run(rules);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const int count : wrong) CHECK_EQ(count, 0);
 }
 
 TEST("a context is used many times and grows no words") {

@@ -64,10 +64,10 @@ inline Packet ipPacket(const IpFields& fields, const Packet& payload) {
   return packet;
 }
 
-// A binding request with `extra` bytes of attributes.
-inline Packet stunMessage(size_t extra = 0) {
+// A Binding success response, or of another type, with `extra` bytes of attributes.
+inline Packet stunMessage(size_t extra = 0, uint16_t type = stunBindingSuccess) {
   Packet message(stunHeaderSize + extra);
-  put16(&message[0], 0x0001);
+  put16(&message[0], type);
   put16(&message[2], static_cast<uint16_t>(extra));
   put32(&message[4], stunMagicCookie);
   for (size_t i = 8; i < message.size(); ++i) message[i] = static_cast<uint8_t>(i * 7);

@@ -77,7 +77,7 @@ TEST("STUN packets: source, port and payload; lengths that lie are refused") {
   const std::vector<uint16_t> ports{4500};
   const Packet message = stunMessage(12);
   Packet packet = udpPacket(4500, message);
-  const auto read = parseStunPacket({packet.data(), packet.size()}, ports);
+  const auto read = parseStunResponse({packet.data(), packet.size()}, ports);
   CHECK(read.has_value());
   CHECK_EQ(textOf(read->source), "192.0.2.1");
   CHECK_EQ(read->sourcePort, 3478);
@@ -85,18 +85,18 @@ TEST("STUN packets: source, port and payload; lengths that lie are refused") {
   // Bytes after the IP packet (padding of a frame) are not payload.
   Packet padded = packet;
   padded.resize(padded.size() + 6);
-  CHECK_EQ(parseStunPacket({padded.data(), padded.size()}, ports)->payload.size, message.size());
+  CHECK_EQ(parseStunResponse({padded.data(), padded.size()}, ports)->payload.size, message.size());
 
-  CHECK(!parseStunPacket({packet.data(), packet.size() - 1}, ports).has_value());
+  CHECK(!parseStunResponse({packet.data(), packet.size() - 1}, ports).has_value());
   Packet longUdp = packet;
   put16(&longUdp[24], static_cast<uint16_t>(8 + message.size() + 1));
-  CHECK(!parseStunPacket({longUdp.data(), longUdp.size()}, ports).has_value());
+  CHECK(!parseStunResponse({longUdp.data(), longUdp.size()}, ports).has_value());
   Packet shortUdp = packet;
   put16(&shortUdp[24], 27);
-  CHECK(!parseStunPacket({shortUdp.data(), shortUdp.size()}, ports).has_value());
+  CHECK(!parseStunResponse({shortUdp.data(), shortUdp.size()}, ports).has_value());
   Packet noHeader = packet;
   noHeader[0] = 0x44;
-  CHECK(!parseStunPacket({noHeader.data(), noHeader.size()}, ports).has_value());
+  CHECK(!parseStunResponse({noHeader.data(), noHeader.size()}, ports).has_value());
 }
 
 TEST("no bytes make the parsers read beyond their end") {
@@ -113,7 +113,7 @@ TEST("no bytes make the parsers read beyond their end") {
     mutate(packet, random);
     good += exactly(packet, [](const uint8_t* data, size_t size) { return parseProbe(data, size).has_value(); });
     good += exactly(packet, [&](const uint8_t* data, size_t size) {
-      const auto read = parseStunPacket({data, size}, ports);
+      const auto read = parseStunResponse({data, size}, ports);
       if (!read) return false;
       CHECK(read->payload.data >= data && read->payload.data + read->payload.size <= data + size);
       return true;

@@ -80,7 +80,7 @@ struct Raw {
   RawUdp socket;
 
   explicit Raw(const std::vector<uint16_t>& ports, uint32_t mark = 0)
-      : socket(ports, mark, [this](Event&& event) { events.push_back(std::get<RawEvent>(std::move(event))); }) {}
+      : socket(ports, mark, [this](Event&& event) { events.push_back(std::get<RawEvent>(std::move(event))); return true; }) {}
   void await(size_t count) {
     CHECK(drive({&socket}, [&] { return events.size() >= count; }));
   }
@@ -95,7 +95,7 @@ constexpr const char* farAddress = "10.8.0.2";
 
 }  // namespace
 
-TEST("STUN reaches the raw socket and the holder of the port; the rest only the holder") {
+TEST("STUN answers reach the raw socket and the holder of the port; the rest only the holder") {
   Netns net;
   Udp holder("0.0.0.0", 4500);
   Raw raw({4500, 4501});
@@ -103,6 +103,8 @@ TEST("STUN reaches the raw socket and the holder of the port; the rest only the 
   Udp far(farAddress, 3478);
   const Packet other{4, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
   far.send(nearAddress, 4500, other);
+  // A request, which anyone may send.
+  far.send(nearAddress, 4500, stunMessage(4, 0x0001));
   far.send(nearAddress, 4500, stunMessage(8));
   far.send(nearAddress, 4499, stunMessage(8));
   // Comes in fragments.
@@ -111,6 +113,7 @@ TEST("STUN reaches the raw socket and the holder of the port; the rest only the 
   far.send(nearAddress, 4501, stunMessage(1452));
   raw.await(2);
   CHECK(holder.receive().payload == other);
+  CHECK(holder.receive().payload == stunMessage(4, 0x0001));
   CHECK(holder.receive().payload == stunMessage(8));
   CHECK(holder.receive().payload == large);
   CHECK_EQ(raw.events.size(), 2);
@@ -278,7 +281,7 @@ TEST("with corax's rules: two holders behind one port, and the raw socket sees b
 
 TEST("a raw socket needs ports that are ports") {
   Netns net;
-  const auto open = [](std::vector<uint16_t> ports) { RawUdp(ports, 0, [](Event&&) {}); };
+  const auto open = [](std::vector<uint16_t> ports) { RawUdp(ports, 0, [](Event&&) { return true; }); };
   CHECK_THROWS(std::invalid_argument, open({}));
   CHECK_THROWS(std::invalid_argument, open({0}));
   CHECK_THROWS(std::invalid_argument, open(std::vector<uint16_t>(65, 4500)));

@@ -24,19 +24,12 @@
 namespace corax::test {
 namespace {
 
-Packet stunOfType(uint16_t type, size_t extra = 0) {
-  Packet message = stunMessage(extra);
-  put16(&message[0], type);
-  return message;
-}
+Packet stunOfType(uint16_t type, size_t extra = 0) { return stunMessage(extra, type); }
 
-bool passes(const Packet& packet) { return runBpf(stunResponseFilter(), packet) != 0; }
+bool passes(const Packet& packet) { return runBpf(stunFilter(), packet) != 0; }
 
 // As the tap's reader decides.
-bool parses(const Packet& packet) {
-  const auto parsed = parseStunPacket({packet.data(), packet.size()});
-  return parsed && isStunResponse(parsed->payload);
-}
+bool parses(const Packet& packet) { return parseStunResponse({packet.data(), packet.size()}).has_value(); }
 
 // An ordinary UDP socket.
 class Udp {
@@ -76,7 +69,7 @@ class Udp {
 
 struct Tap {
   std::vector<RawEvent> events;
-  StunTap socket{[this](Event&& event) { events.push_back(std::get<RawEvent>(std::move(event))); }};
+  StunTap socket{[this](Event&& event) { events.push_back(std::get<RawEvent>(std::move(event))); return true; }};
 
   void await(size_t count) {
     CHECK(drive({&socket}, [&] { return events.size() >= count; }));
@@ -98,7 +91,7 @@ TEST("the tap's filter passes Binding responses to any port, whatever the IP hea
           const Packet packet = udpPacket(static_cast<uint16_t>(port), stunOfType(static_cast<uint16_t>(type), extra), fields);
           CHECK(passes(packet));
           CHECK(parses(packet));
-          CHECK_EQ(parseStunPacket({packet.data(), packet.size()})->destinationPort, port);
+          CHECK_EQ(parseStunResponse({packet.data(), packet.size()})->destinationPort, port);
         }
     }
 }
@@ -197,7 +190,7 @@ TEST("the tap reports no requests, nothing else, nothing fragmented, and nothing
   own.send(farAddress, 40'000, stunOfType(0x0101, 4));
   net.enterFar();
   Udp server(3478);
-  server.send(nearAddress, 40'000, stunMessage(24));
+  server.send(nearAddress, 40'000, stunOfType(0x0001, 24));
   server.send(nearAddress, 40'000, Packet(100, 1));
   server.send(nearAddress, 40'000, stunOfType(0x0011));
   server.send(nearAddress, 40'000, stunOfType(0x0113));
@@ -261,7 +254,7 @@ TEST("a tap needs the capability to have one") {
   if (child == 0) {
     if (setuid(65'534) != 0) _exit(2);
     try {
-      StunTap tap([](Event&&) {});
+      StunTap tap([](Event&&) { return true; });
       _exit(3);
     } catch (const Failure& failure) {
       _exit(failure.code() == FailureCode::socket && failure.number() == EPERM ? 0 : 4);

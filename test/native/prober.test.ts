@@ -139,6 +139,9 @@ function suite(): void {
     await engine.probeRemove([1]);
     assert.equal((await engine.probeSnapshot()).count, 1);
     const states = () => events.flatMap((event) => (event.type === 'remote-state' ? [event] : []));
+    // It hears whom it probes itself; the second engine's TOS 0x08 and first source are nobody's here.
+    await engine.probeSet([target(2)]);
+    await farEngine.probeSet([target(8, { source: '127.0.0.9', destination: HERE, state: 9 })]);
     await farEngine.probeSet([target(7, { source: THERE, destination: HERE, state: 200 })]);
     await until(() => states().length === 1);
     await farEngine.probeSet([target(7, { source: THERE, destination: HERE, state: 201 })]);

@@ -10,10 +10,10 @@ import { until } from './until.js';
 const NODE = '192.0.2.1';
 const SERVER = '192.0.2.2';
 
-/** A binding request (RFC 8489 section 5) with `extra` bytes after its header. */
-function stun(extra = 0): Buffer {
+/** A Binding success response, or another type (RFC 8489 section 5), with `extra` bytes after its header. */
+function stun(extra = 0, type = 0x0101): Buffer {
   const message = Buffer.alloc(20 + extra, 7);
-  message.writeUInt16BE(1, 0);
+  message.writeUInt16BE(type, 0);
   message.writeUInt16BE(extra, 2);
   message.writeUInt32BE(0x2112a442, 4);
   return message;
@@ -63,16 +63,17 @@ function suite(): void {
     await assert.rejects(engine.rawSend([packet()]), { code: 'CORAX_SOCKET', errnoName: 'ENOTCONN' });
   });
 
-  test('STUN to the held port is reported and delivered; the rest only delivered', async () => {
+  test('STUN answers to the held port are reported and delivered; the rest, requests too, only delivered', async () => {
     await engine.rawOpen({ ports: [4500, 4501], fwmark: 0 });
     const other = Buffer.from('not a STUN message, yet as long as one');
     const delivered: Buffer[] = [];
     holder.on('message', (payload) => delivered.push(payload));
     server.send(other, 4500, NODE);
+    server.send(stun(20, 0x0001), 4500, NODE);
     server.send(stun(40), 4500, NODE);
-    await until(() => raw().length > 0 && delivered.length === 2);
+    await until(() => raw().length > 0 && delivered.length === 3);
     holder.removeAllListeners('message');
-    assert.deepEqual(delivered, [other, stun(40)]);
+    assert.deepEqual(delivered, [other, stun(20, 0x0001), stun(40)]);
     assert.deepEqual(
       raw().map(({ address, port, payload }) => ({ address, port, payload: Buffer.from(payload) })),
       [{ address: SERVER, port: 3478, payload: stun(40) }],

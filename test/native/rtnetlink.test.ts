@@ -345,10 +345,23 @@ function suite(): void {
       await quiet();
       assert.deepEqual(new Set(events.map(({ type }) => type)), new Set(['network']));
     }
+    // Others' hands on what is ours.
+    await succeed(route('10.46.0.0/16'), { op: 'rule-add', family: 4, priority: 61, table: 9028 });
+    for (const change of [
+      ['route', 'delete', '10.46.0.0/16', 'table', '9028'],
+      ['rule', 'delete', 'priority', '61'],
+    ]) {
+      events = [];
+      command('ip', ...change);
+      await eventually();
+      await quiet();
+    }
     events = [];
     const many = Array.from({ length: 200 }, (_, index) => route(`10.200.${index}.0/24`));
     await succeed(...many, { op: 'rule-add', family: 4, priority: 60, table: 9028 });
     await succeed({ op: 'rule-delete', family: 4, priority: 60, table: 9028 });
+    // Somebody else's route, by our hand.
+    await succeed({ op: 'route-delete', table: 254, destination: '10.44.0.0/16' });
     await new Promise((resolve) => setTimeout(resolve, 150));
     assert.deepEqual(events, []);
   });

@@ -59,6 +59,9 @@ class NetlinkSocket {
   // (NLM_F_DUMP_INTR) comes at the end: what was read is no consistent picture and must be asked for again.
   DumpState readDump(const std::string& subject, const Handler& handler);
 
+  // Of the present socket; 0 while there is none.
+  uint32_t portId() const { return transport_ ? transport_->portId() : 0; }
+
  private:
   Transport& transport();
   void send(MessageBatch& batch);

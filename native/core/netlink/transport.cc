@@ -40,9 +40,15 @@ class KernelTransport final : public Transport {
         throw Failure::system(FailureCode::netlink, "netlink group " + std::to_string(group), errno);
       }
     }
+    socklen_t size = sizeof address;
+    if (::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      throw Failure::system(FailureCode::netlink, "netlink port", errno);
+    }
+    portId_ = address.nl_pid;
   }
 
   int fd() const override { return fd_.get(); }
+  uint32_t portId() const override { return portId_; }
 
   int send(Bytes datagram) override {
     sockaddr_nl kernel{};
@@ -80,6 +86,7 @@ class KernelTransport final : public Transport {
   void option(int level, int name, int value) { (void)::setsockopt(fd_.get(), level, name, &value, sizeof value); }
 
   Fd fd_;
+  uint32_t portId_ = 0;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -15,6 +16,8 @@ class Transport {
  public:
   virtual ~Transport() = default;
   virtual int fd() const = 0;
+  // Who the kernel says was the requester, in notifications of what was changed through this socket.
+  virtual uint32_t portId() const = 0;
   // One datagram, whole. 0 or a negative errno.
   virtual int send(Bytes datagram) = 0;
   // One datagram without waiting: its size, or a negative errno (-EAGAIN: none, -EMSGSIZE: it did not fit).

@@ -1,6 +1,7 @@
-// Reports that the network changed: links, addresses, routes or rules that are not ours.
+// Reports that the network changed: links and addresses, and routes and rules that somebody else changed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -15,7 +16,9 @@ class NetworkWatch final : public EventSource {
   // Changes come in bursts; one report a burst.
   static constexpr std::chrono::milliseconds coalesce{50};
 
-  NetworkWatch(std::unique_ptr<Transport> transport, EventSink sink);
+  // ownPort: the port id of the socket that makes our own changes, 0 for none; asked anew each time. Who made a change
+  // is told by it, and not by whose the route is: that others delete ours is what matters most.
+  NetworkWatch(std::unique_ptr<Transport> transport, std::function<uint32_t()> ownPort, EventSink sink);
 
   // The groups that the transport must be subscribed to.
   static std::vector<unsigned> groups();
@@ -27,6 +30,7 @@ class NetworkWatch final : public EventSource {
 
  private:
   std::unique_ptr<Transport> transport_;
+  std::function<uint32_t()> ownPort_;
   EventSink sink_;
   std::vector<uint8_t> buffer_;
   std::optional<Clock::time_point> due_;
