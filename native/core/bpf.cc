@@ -24,6 +24,9 @@ constexpr uint16_t greater = BPF_JMP | BPF_JGT | BPF_K;
 constexpr uint16_t atLeast = BPF_JMP | BPF_JGE | BPF_K;
 constexpr uint16_t anyBit = BPF_JMP | BPF_JSET | BPF_K;
 
+// Type and code (RFC 792).
+constexpr uint32_t echoReplyStart = 0x0000;
+constexpr uint32_t echoRequestStart = 0x0800;
 constexpr uint32_t fragmentBits = 0x3fff;  // RFC 791: more fragments, and the offset
 
 // Jumps are relative and only forward, so they are written with labels and resolved at the end. A load beyond
@@ -60,6 +63,19 @@ class Assembler {
     bind(third);
     load(loadWordX, udpHeaderSize + 4);
     jump(equal, stunMagicCookie, accept, drop);
+  }
+
+  void probe() {
+    common(IPPROTO_ICMP);
+    load(loadWordX, icmpHeaderSize);
+    jump(equal, probeMagic, next, drop);
+  }
+
+  void token(uint64_t token, Label same, Label other) {
+    load(loadWordX, icmpHeaderSize + 8);
+    jump(equal, static_cast<uint32_t>(token >> 32), next, other);
+    load(loadWordX, icmpHeaderSize + 12);
+    jump(equal, static_cast<uint32_t>(token), same, other);
   }
 
   BpfProgram finish() {
@@ -118,28 +134,26 @@ BpfProgram stunFilter() {
 
 BpfProgram probeFilter(uint64_t token) {
   using A = Assembler;
-  const uint32_t high = static_cast<uint32_t>(token >> 32);
-  const uint32_t low = static_cast<uint32_t>(token);
   A a;
-  a.common(IPPROTO_ICMP);
-  a.load(loadWordX, icmpHeaderSize);
-  a.jump(equal, probeMagic, A::next, A::drop);
-  a.load(loadByteX, 1);
-  a.jump(equal, 0, A::next, A::drop);
-  a.load(loadByteX, 0);
-  a.jump(equal, 8, A::second, A::next);
+  a.probe();
+  a.load(loadHalfX, 0);
+  a.jump(equal, echoRequestStart, A::second, A::next);
   // Echo reply: ours only.
-  a.jump(equal, 0, A::next, A::drop);
-  a.load(loadWordX, icmpHeaderSize + 8);
-  a.jump(equal, high, A::next, A::drop);
-  a.load(loadWordX, icmpHeaderSize + 12);
-  a.jump(equal, low, A::accept, A::drop);
+  a.jump(equal, echoReplyStart, A::next, A::drop);
+  a.token(token, A::accept, A::drop);
   // Echo request: others' only.
   a.bind(A::second);
-  a.load(loadWordX, icmpHeaderSize + 8);
-  a.jump(equal, high, A::next, A::accept);
-  a.load(loadWordX, icmpHeaderSize + 12);
-  a.jump(equal, low, A::drop, A::accept);
+  a.token(token, A::drop, A::accept);
+  return a.finish();
+}
+
+BpfProgram probeRequestFilter(uint64_t token) {
+  using A = Assembler;
+  A a;
+  a.probe();
+  a.load(loadHalfX, 0);
+  a.jump(equal, echoRequestStart, A::next, A::drop);
+  a.token(token, A::drop, A::accept);
   return a.finish();
 }
 

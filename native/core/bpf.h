@@ -24,6 +24,9 @@ BpfProgram stunFilter();
 // Passes unfragmented ICMP echoes of ours (probe_packet.h): replies that carry `token`, requests that do not.
 BpfProgram probeFilter(uint64_t token);
 
+// Passes the requests among them only, before anybody has looked at their checksum.
+BpfProgram probeRequestFilter(uint64_t token);
+
 // Gives the socket the filter: first one that drops all, then what was queued since socket() is thrown away.
 // A packet just on its way in may still slip by: readers check again. Throws Failure (socket).
 void attachFilter(int fd, const BpfProgram& program);

@@ -134,6 +134,7 @@ void IcmpProber::take(const IncomingPacket& packet, Clock::time_point now) {
   const auto probe = parseProbe(packet.data, packet.length);
   if (!probe) return;
   if (!probe->reply) {
+    admission_.delivered(now);
     hear(*probe, now);
     return;
   }
@@ -153,6 +154,25 @@ void IcmpProber::hear(const ReceivedProbe& request, Clock::time_point now) {
   if (!remoteStates_.update(path, request.state, now)) return;
   // Told once a change: what got lost on the way would be lost for good.
   if (!sink_(RemoteStateEvent{request.source, request.tos, request.state})) remoteStates_.forget(path);
+}
+
+void IcmpProber::tapped(const std::vector<ReceivedProbe>& requests) {
+  // What the kernel has delivered of them by now is known first.
+  read();
+  const Clock::time_point now = now_();
+  for (const ReceivedProbe& request : requests) {
+    if (request.token == token_ || !remoteStates_.has({request.destination, request.source, request.tos})) continue;
+    hear(request, now);
+    admission_.arrived();
+    if (admission_.denied(now)) answer(request);
+  }
+}
+
+// As the kernel would (RFC 1122 3.2.2.6): to where it came from, with its TOS, so that it goes back the same way.
+// One that cannot be sent is one that is lost.
+void IcmpProber::answer(const ReceivedProbe& request) {
+  OutgoingProbe reply{request.destination, request.source, request.tos, request.packetSize, encodeReply(request), 0, 0};
+  socket_->send(&reply, 1);
 }
 
 void IcmpProber::onDeadline(Clock::time_point) {

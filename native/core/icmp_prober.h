@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/deadline_heap.h"
+#include "core/echo_admission.h"
 #include "core/event.h"
 #include "core/event_source.h"
 #include "core/probe_packet.h"
@@ -39,6 +40,11 @@ class IcmpProber final : public EventSource {
   // Over all targets that ever were; those that the kernel refused count too.
   uint64_t probesSent() const { return probesSent_; }
 
+  uint64_t token() const { return token_; }
+  // Requests as a ProbeTap saw them come in. Where this node's firewall keeps them from the kernel, which would
+  // answer, they are answered from here. Only who is probed in turn is heard.
+  void tapped(const std::vector<ReceivedProbe>& requests);
+
   int fd() const override { return socket_->fd(); }
   void onReadable() override { read(); }
   std::optional<Clock::time_point> deadline() const override;
@@ -50,6 +56,7 @@ class IcmpProber final : public EventSource {
   void read();
   void take(const IncomingPacket& packet, Clock::time_point now);
   void hear(const ReceivedProbe& request, Clock::time_point now);
+  void answer(const ReceivedProbe& request);
   void add(const ProbeTarget& target, Clock::time_point now);
   void queue(uint32_t slot);
   void flush();
@@ -65,6 +72,7 @@ class IcmpProber final : public EventSource {
   std::unordered_map<uint32_t, uint32_t> slots_;
   DeadlineHeap heap_;
   RemoteStates remoteStates_;
+  EchoAdmission admission_;
   // Every answer that came in before this has been seen.
   Clock::time_point readUpTo_{};
   std::array<OutgoingProbe, ProbeSocket::batch> outgoing_;

@@ -8,6 +8,7 @@
 #include "core/icmp_prober.h"
 #include "core/netlink/attribute_reader.h"
 #include "core/nft.h"
+#include "core/probe_tap.h"
 #include "core/raw_udp.h"
 #include "core/rtnl/watch.h"
 #include "core/stun_tap.h"
@@ -42,6 +43,7 @@ Kernel::~Kernel() {
   if (watch_) reactor_.remove(*watch_);
   if (raw_) reactor_.remove(*raw_);
   if (stunTap_) reactor_.remove(*stunTap_);
+  if (probeTap_) reactor_.remove(*probeTap_);
   if (prober_) reactor_.remove(*prober_);
 }
 
@@ -95,7 +97,11 @@ void Kernel::tapStun(bool on) {
 uint64_t Kernel::probesSent() const { return lostProbersSent_ + (prober_ ? prober_->probesSent() : 0); }
 
 void Kernel::lose(EventSource& source) {
-  if (&source == prober_.get()) {
+  // One does not work without the other: both are opened again.
+  if (&source == prober_.get() || &source == probeTap_.get()) {
+    if (probeTap_) reactor_.remove(*probeTap_);
+    reactor_.remove(*prober_);
+    probeTap_.reset();
     lostProbersSent_ += prober_->probesSent();
     prober_.reset();
   }
@@ -107,8 +113,12 @@ void Kernel::lose(EventSource& source) {
 IcmpProber& Kernel::prober() {
   if (!prober_) {
     auto prober = std::make_unique<IcmpProber>(sink_);
+    auto tap = std::make_unique<ProbeTap>(
+        prober->token(), [&prober = *prober](const std::vector<ReceivedProbe>& requests) { prober.tapped(requests); });
     reactor_.add(*prober);
     prober_ = std::move(prober);
+    reactor_.add(*tap);
+    probeTap_ = std::move(tap);
   }
   return *prober_;
 }

@@ -16,6 +16,7 @@ namespace corax {
 class IcmpProber;
 class NetworkWatch;
 class Nft;
+class ProbeTap;
 class RawUdp;
 class StunTap;
 class WgHistory;
@@ -82,6 +83,7 @@ class Kernel {
   std::unique_ptr<RawUdp> raw_;
   std::unique_ptr<StunTap> stunTap_;
   std::unique_ptr<IcmpProber> prober_;
+  std::unique_ptr<ProbeTap> probeTap_;
   uint64_t lostProbersSent_ = 0;
 };
 

@@ -12,14 +12,10 @@ namespace {
 constexpr uint8_t echoReply = 0;
 constexpr uint8_t echoRequest = 8;
 
-}  // namespace
-
-uint16_t probeIdentifier(uint64_t token, uint8_t tos) { return static_cast<uint16_t>((token & 0xffff) ^ tos); }
-
-ProbeHead encodeProbe(const ProbeMessage& message) {
+ProbeHead encode(uint8_t type, uint16_t identifier, const ProbeMessage& message) {
   ProbeHead head{};
-  head[0] = echoRequest;
-  put16(&head[4], probeIdentifier(message.token, message.tos));
+  head[0] = type;
+  put16(&head[4], identifier);
   put16(&head[6], static_cast<uint16_t>(message.sequence));
   uint8_t* payload = &head[icmpHeaderSize];
   put32(payload, probeMagic);
@@ -30,6 +26,19 @@ ProbeHead encodeProbe(const ProbeMessage& message) {
   put32(payload + 20, message.sequence);
   put16(&head[2], internetChecksum({head.data(), head.size()}));
   return head;
+}
+
+}  // namespace
+
+uint16_t probeIdentifier(uint64_t token, uint8_t tos) { return static_cast<uint16_t>((token & 0xffff) ^ tos); }
+
+ProbeHead encodeProbe(const ProbeMessage& message) {
+  return encode(echoRequest, probeIdentifier(message.token, message.tos), message);
+}
+
+ProbeHead encodeReply(const ReceivedProbe& request) {
+  const ProbeMessage message{request.token, request.target, request.sequence, request.state, request.tos};
+  return encode(echoReply, request.identifier, message);
 }
 
 std::optional<ReceivedProbe> parseProbe(const uint8_t* data, size_t length) {

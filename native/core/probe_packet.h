@@ -50,6 +50,9 @@ using ProbeHead = std::array<uint8_t, probeHeadSize>;
 // An echo request; its checksum holds for any number of zero bytes after it.
 ProbeHead encodeProbe(const ProbeMessage& message);
 
+// The reply to an echo request, of the request's size: the zeros after the head need not be repeated here.
+ProbeHead encodeReply(const ReceivedProbe& request);
+
 // `data`: the IP packet from its first byte on, at least min(its length, probeReadSize) bytes of it. Nothing
 // unless it is an unfragmented echo request or reply of this form whose two sequence numbers agree. The ICMP
 // checksum is not looked at: the rest of a long packet may not have been read, and the token says more.

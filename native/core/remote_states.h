@@ -23,6 +23,8 @@ class RemoteStates {
   // A target on this path: what its far end says is told next, whatever was told before. One remove() each.
   void add(const ProbePath& path);
   void remove(const ProbePath& path);
+  // Is the path a target's?
+  bool has(const ProbePath& path) const { return entries_.count(path) != 0; }
   // True when the path is a target's and the state differs from the last one that was taken.
   bool update(const ProbePath& path, uint8_t state, Clock::time_point now);
   // What was taken was not told after all: the next one will be.

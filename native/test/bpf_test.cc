@@ -107,6 +107,23 @@ TEST("the probe filter passes our replies and others' requests") {
   CHECK(!passes(filter, code));
 }
 
+TEST("the probe request filter passes others' requests only") {
+  const BpfProgram filter = probeRequestFilter(ours);
+  for (uint8_t words = 5; words <= 15; ++words) {
+    CHECK(passes(filter, echo(8, theirs, with(words))));
+    CHECK(!passes(filter, echo(8, ours, with(words))));
+    CHECK(!passes(filter, echo(0, ours, with(words))));
+    CHECK(!passes(filter, echo(0, theirs, with(words))));
+  }
+  CHECK(!passes(filter, echo(8, theirs, with(5, 0x2000))));
+  Packet stranger = echo(8, theirs);
+  stranger[28] ^= 1;
+  CHECK(!passes(filter, stranger));
+  Packet code = echo(8, theirs);
+  code[21] = 1;
+  CHECK(!passes(filter, code));
+}
+
 TEST("filter and parser agree on mutated packets") {
   Random random(1);
   const BpfProgram stun = stunFilter(ports);

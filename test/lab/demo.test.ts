@@ -71,16 +71,18 @@ for (const [how, signal, whom] of [
     process.env.CORAX_DEMO_MARK = mark.split('=')[1];
     const child = spawn('npm', ['run', 'demo', '--silent'], {
       cwd: ROOT,
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       env: { ...process.env, NODE_TEST_CONTEXT: undefined },
     });
     let text = '';
     const built = new Promise<void>((resolve, reject) => {
-      child.stdout.setEncoding('utf8').on('data', (part: string) => {
-        text += part;
-        if (text.includes('starting an agent on each node')) resolve();
-      });
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding('utf8').on('data', (part: string) => {
+          text += part;
+          if (text.includes('starting an agent on each node')) resolve();
+        });
+      }
       child.once('close', () => reject(new Error(`the demo ended by itself:\n${text}`)));
     });
     await built;

@@ -1,0 +1,13 @@
+// Packet sockets: what comes in, before netfilter sees it.
+#pragma once
+
+#include "core/bpf.h"
+#include "core/fd.h"
+
+namespace corax {
+
+// For IPv4 on every device, non-blocking; gives packets from their IP header on, whatever the device's link layer
+// is. What leaves this node it does not see, except on lo. Throws Failure (socket).
+Fd openPacketSocket(const BpfProgram& filter);
+
+}  // namespace corax
