@@ -248,6 +248,31 @@ TEST("network: what is as it should be is success, and only that") {
   for (const auto& result : wrong.results) CHECK(result.has_value());
 }
 
+TEST("network: on a kernel without IPv6 its rules are no error, nor is taking its routes away") {
+  FakeNetwork network;
+  network.links["wg0"] = {7, "wireguard"};
+  JobRunner runner([&](const std::vector<Request>& requests) { return network(requests); }, silent);
+  Rule six;
+  six.family = 6;
+  const auto change = [](const char* destination, bool remove) {
+    RouteChange op;
+    op.remove = remove;
+    op.table = 9028;
+    op.destination = *IpPrefix::parse(destination);
+    op.device = "wg0";
+    return op;
+  };
+  const std::vector<NetworkOp> ops = {change("fd00::/64", true),  RuleChange{false, six}, RuleChange{true, six},
+                                      change("fd00::/64", false), RuleChange{false, {}},  RuleChange{true, {}},
+                                      change("10.0.0.0/8", true)};
+  for (const auto& [error, needless] : {std::pair<int, size_t>{EAFNOSUPPORT, 3}, {EOPNOTSUPP, 1}}) {
+    network.refuse = [refused = error](const Request& it) { return it.type == RTM_GETLINK ? 0 : refused; };
+    NetworkJob job(ops);
+    runner.run(job);
+    for (size_t index = 0; index < ops.size(); index++) CHECK_EQ(job.results[index].has_value(), index >= needless);
+  }
+}
+
 TEST("network: where ACKs were lost every operation is done again, on its own") {
   FakeNetwork network;
   network.links["wg0"] = {7, "wireguard"};

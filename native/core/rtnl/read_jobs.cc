@@ -56,8 +56,8 @@ bool RoutesJob::readFamily(NetlinkSocket& socket, uint8_t family, std::vector<Ro
           if (route && route->table == table_) into.push_back(std::move(*route));
         });
   } catch (const Failure& failure) {
-    // Nobody made this table yet (ENOENT), or the kernel has no IPv6 (EOPNOTSUPP): no routes.
-    if (failure.number() != ENOENT && failure.number() != EOPNOTSUPP) throw;
+    // Nobody made this table yet (ENOENT), or the kernel has no IPv6: no routes.
+    if (failure.number() != ENOENT && failure.number() != EOPNOTSUPP && failure.number() != EAFNOSUPPORT) throw;
     into.clear();
     return true;
   }
