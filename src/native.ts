@@ -136,6 +136,8 @@ export interface Rule {
   readonly protocol: number;
   /** FRA_IP_PROTO: the transport that the rule is for; 0 = any. */
   readonly ipProtocol: number;
+  /** It has more selectors than these (destination, device, port, "not" …), or does not look up a table. */
+  readonly other: boolean;
 }
 
 /**

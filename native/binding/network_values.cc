@@ -180,6 +180,7 @@ Napi::Value toValue(Napi::Env env, const Rule& rule) {
   object.Set("fwmask", number(env, rule.fwmask));
   object.Set("protocol", number(env, rule.protocol));
   object.Set("ipProtocol", number(env, rule.ipProtocol));
+  object.Set("other", rule.other);
   return object;
 }
 

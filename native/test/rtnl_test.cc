@@ -162,6 +162,30 @@ TEST("rtnetlink: captured rules") {
   CHECK_EQ(rules.at(98).table, 254);
   CHECK_EQ(rules.at(101).family, 6);
   CHECK_EQ(rules.at(101).source->text(), "2001:db8:5::/64");
+  for (const Rule& rule : job.rules) CHECK(!rule.other);
+}
+
+TEST("rtnetlink: a rule with selectors or an action that are not read says so") {
+  fib_rule_hdr plain{};
+  plain.family = AF_INET;
+  plain.action = FR_ACT_TO_TBL;
+  const auto other = [](const fib_rule_hdr& header, const Datagram& attributes = {}) {
+    const Datagram payload = bytesOf(header) + attributes;
+    return decodeRule({RTM_NEWRULE, 0, {payload.data(), payload.size()}})->other;
+  };
+  CHECK(!other(plain));
+  CHECK(!other(plain, attribute(FRA_SUPPRESS_PREFIXLEN, bytesOf(-1)) + attribute(FRA_PRIORITY, bytesOf(7))));
+  fib_rule_hdr to = plain;
+  to.dst_len = 8;
+  fib_rule_hdr inverted = plain;
+  inverted.flags = FIB_RULE_INVERT;
+  fib_rule_hdr blackhole = plain;
+  blackhole.action = FR_ACT_BLACKHOLE;
+  for (const fib_rule_hdr& header : {to, inverted, blackhole}) CHECK(other(header));
+  CHECK(other(plain, attribute(FRA_SUPPRESS_PREFIXLEN, bytesOf(0))));
+  for (const uint16_t type : {uint16_t{FRA_IIFNAME}, uint16_t{FRA_OIFNAME}, uint16_t{FRA_DPORT_RANGE},
+                              uint16_t{FRA_UID_RANGE}, uint16_t{FRA_L3MDEV}, uint16_t{99}})
+    CHECK(other(plain, attribute(type, Datagram(8))));
 }
 
 TEST("rtnetlink: addresses of a wrong length and impossible prefixes are EBADMSG") {

@@ -18,6 +18,7 @@ const RTN_UNREACHABLE = 7;
 const MAIN_TABLE = 254;
 const SCOPE_HOST = 254;
 const IPPROTO_ICMP = 1;
+const WHOLE_MARK = 0xffffffff;
 
 /** An address of one of the node's devices that are not ours. */
 export interface NodeAddress {
@@ -147,8 +148,13 @@ function isOurs(device: string): boolean {
   return PLANES.some((plane) => DEVICES[plane] === device);
 }
 
-/** raven's own rule for its table is taken over: the same rule cannot be added twice. */
+/**
+ * raven's own rule for its table is taken over: the same rule cannot be added twice. One with selectors that ours never
+ * have is somebody else's, whatever table it looks up.
+ */
 function isOurRule(rule: Rule): boolean {
+  const foreignMark = rule.fwmask !== (rule.fwmark === 0 ? 0 : WHOLE_MARK);
+  if (rule.other || foreignMark || (rule.ipProtocol !== 0 && rule.ipProtocol !== IPPROTO_ICMP)) return false;
   const tables: readonly number[] = Object.values(TABLES);
   return rule.protocol === ROUTE_PROTOCOL || tables.includes(rule.table) || rule.fwmark === TUNNEL_FWMARK;
 }

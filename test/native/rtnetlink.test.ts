@@ -273,7 +273,7 @@ function suite(): void {
     ];
     await succeed(...rules, ...rules);
     const ours = async () => (await engine.rules()).filter(({ protocol }) => protocol === ROUTE_PROTOCOL);
-    const none = { source: null, tos: 0, fwmark: 0, fwmask: 0, ipProtocol: 0, protocol: ROUTE_PROTOCOL };
+    const none = { source: null, tos: 0, fwmark: 0, fwmask: 0, ipProtocol: 0, protocol: ROUTE_PROTOCOL, other: false };
     const expected = [
       { ...none, family: 4, priority: 99, table: 9029, source: '10.9.0.1/32', tos: 0x10, ipProtocol: 1 },
       { ...none, family: 4, priority: 99, table: 9030, source: '10.9.0.1/32', tos: 0x08 },
@@ -296,6 +296,25 @@ function suite(): void {
     assert.equal((await engine.rules()).filter(({ priority }) => priority === 101).length, 1);
     await succeed({ op: 'rule-delete', family: 4, priority: 101, table: 9028 });
     assert.equal((await engine.rules()).filter(({ priority }) => priority === 101).length, 0);
+  });
+
+  test('rules: what has other selectors or another action is told apart', async () => {
+    const others = [
+      ['iif', 'lo', 'lookup', '9028'],
+      ['oif', 'lo', 'lookup', '9028'],
+      ['to', '10.0.0.0/8', 'lookup', '9028'],
+      ['not', 'from', '10.0.0.0/8', 'lookup', '9028'],
+      ['dport', '53', 'ipproto', 'udp', 'lookup', '9028'],
+      ['uidrange', '0-5', 'lookup', '9028'],
+      ['lookup', '9028', 'suppress_prefixlength', '0'],
+      ['prohibit'],
+    ];
+    for (const rule of [['lookup', '9028'], ...others]) {
+      command('ip', 'rule', 'add', 'priority', '77', ...rule);
+      const [read] = (await engine.rules()).filter(({ priority }) => priority === 77);
+      assert.equal(read?.other, others.includes(rule), rule.join(' '));
+      command('ip', 'rule', 'delete', 'priority', '77');
+    }
   });
 
   test('routeTo: local, by mark, unreachable', async () => {

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { keyed } from '#src/decide/diff.js';
 import { type Item, sameItem } from '#src/model/item.js';
-import type { Address, Engine, Link, NetworkOp, Route } from '#src/native.js';
+import type { Address, Engine, Link, NetworkOp, Route, Rule } from '#src/native.js';
 import { Network } from '#src/network/network.js';
 import { gateway, prefix, siteFacts } from '../decide/fixtures.js';
 
@@ -115,6 +115,40 @@ describe('the network, as an engine tells of it', () => {
     assert.deepEqual(await new Network(engine({})).observe(), [
       { kind: 'address', device: 'raven-wg0', address: '10.0.1.1' },
     ]);
+  });
+
+  it('takes for its own the rules that it would make, and none that says more', async () => {
+    const rule = (more: Partial<Rule>): Rule => ({
+      priority: 101,
+      family: 4,
+      table: 9028,
+      source: null,
+      tos: 0,
+      fwmark: 0,
+      fwmask: 0,
+      protocol: 3,
+      ipProtocol: 0,
+      other: false,
+      ...more,
+    });
+    const rules = async () => [
+      rule({}),
+      rule({ table: 254, fwmark: 0x1194, fwmask: 0xffffffff }),
+      rule({ other: true }),
+      rule({ other: true, protocol: 0xcc }),
+      rule({ table: 254, fwmark: 0x1194, fwmask: 0xffff }),
+      rule({ fwmask: 0xff }),
+      rule({ ipProtocol: 17 }),
+      rule({ table: 254 }),
+    ];
+    const items = await new Network(engine({ addresses: async () => [], rules })).observe();
+    assert.deepEqual(
+      items.map((item) => item.kind === 'rule' && [item.table, item.fwmark]),
+      [
+        [9028, 0],
+        [254, 0x1194],
+      ],
+    );
   });
 
   it('runs netlink and firewall steps in their order, each with its own result', async () => {
