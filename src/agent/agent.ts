@@ -218,7 +218,8 @@ export class Agent {
 
   /** What was sent to the kernel since the start. */
   engineStats() {
-    const { wireguardMessages, wireguardPeers, routeMessages, nftTransactions, probesSent } = this.#parts.engine.stats();
+    const { wireguardMessages, wireguardPeers, routeMessages, nftTransactions, probesSent } =
+      this.#parts.engine.stats();
     return { wireguardMessages, wireguardPeers, routeMessages, nftTransactions, probesSent };
   }
 
