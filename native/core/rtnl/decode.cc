@@ -127,6 +127,7 @@ std::optional<Rule> decodeRule(const NetlinkMessage& message) {
   rule.family = *family;
   rule.table = header.table;
   rule.tos = header.tos;
+  rule.other = header.dst_len != 0 || (header.flags & FIB_RULE_INVERT) != 0 || header.action != FR_ACT_TO_TBL;
   eachAttribute(after(message.payload, sizeof header), [&](const Attribute& attribute) {
     switch (attribute.type) {
       case FRA_PRIORITY: rule.priority = attribute.integer<uint32_t>(); break;
@@ -138,7 +139,13 @@ std::optional<Rule> decodeRule(const NetlinkMessage& message) {
       case FRA_SRC:
         rule.source = IpPrefix{readIp(attribute, *family), readLength(header.src_len, *family)};
         break;
-      default: break;
+      // -1, for none, is always said.
+      case FRA_SUPPRESS_PREFIXLEN:
+      case FRA_SUPPRESS_IFGROUP: rule.other = rule.other || attribute.integer<int32_t>() != -1; break;
+      case FRA_UNSPEC:
+      case FRA_PAD: break;
+      // Devices, ports, users, tunnels, and what kernels may yet learn: said only where it counts.
+      default: rule.other = true;
     }
   });
   return rule;

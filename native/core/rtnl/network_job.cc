@@ -22,18 +22,18 @@ bool removes(const NetworkOp& op) {
   return false;
 }
 
-// Of IPv6, where what the operation is about makes no difference on a kernel without it: packets that a rule would
-// catch, and what would have to be removed, are not there. A route that is to be is.
-bool needsIpv6(const NetworkOp& op) {
-  if (const auto* rule = std::get_if<RuleChange>(&op)) return rule->rule.family == 6;
+// Does the error say that the kernel has no IPv6, where that makes no difference? There are no packets then that a
+// rule would catch, and no route to remove; but a route that is to be is not.
+bool needlessWithoutIpv6(const NetworkOp& op, int error) {
+  if (const auto* rule = std::get_if<RuleChange>(&op)) return rule->rule.family == 6 && error == EAFNOSUPPORT;
   const auto* route = std::get_if<RouteChange>(&op);
-  return route != nullptr && route->remove && route->destination.ip.family == 6;
+  return route != nullptr && route->remove && route->destination.ip.family == 6 &&
+         (error == EAFNOSUPPORT || error == EOPNOTSUPP);
 }
 
 // Is it already as the operation would have it?
 bool harmless(const NetworkOp& op, int error) {
-  // Rules say the first, routes either.
-  if ((error == EAFNOSUPPORT || error == EOPNOTSUPP) && needsIpv6(op)) return true;
+  if (needlessWithoutIpv6(op, error)) return true;
   if (removes(op)) return error == ENOENT || error == ESRCH || error == ENODEV || error == EADDRNOTAVAIL;
   return error == EEXIST && (std::holds_alternative<AddressChange>(op) || std::holds_alternative<RuleChange>(op));
 }

@@ -52,6 +52,8 @@ struct Rule {
   // IPPROTO_*; 0 = any.
   uint8_t ipProtocol = 0;
   uint8_t protocol = 0;
+  // It has selectors, or does something, of which the rest says nothing.
+  bool other = false;
 };
 
 struct LinkCreate {
