@@ -180,14 +180,18 @@ export class Agent {
       nat: this.nat.report,
       stunHole: this.nat.hole,
       synced: this.gateways.synced,
+      unread: this.gateways.unread,
     });
   }
 
-  /** Where the relays are seen now: on an edge, the relay plane has no other peers. */
+  /**
+   * Where the relays are seen now: on an edge, the relay plane has no other peers. Those of nobody known stand
+   * for as long as something is unread, and may be a relay's.
+   */
   #relayEndpoints(): HostPort[] {
-    return [...this.gateways.relays].flatMap(
-      ({ gateway }) => this.remotes.get(gateway.name)?.facts.relay.peer?.endpoint ?? [],
-    );
+    const known = [...this.gateways.relays].map(({ gateway }) => this.remotes.get(gateway.name)?.facts.relay.peer);
+    const strangers = this.gateways.unread ? this.remotes.strangers('relay') : [];
+    return [...known, ...strangers].flatMap((peer) => peer?.endpoint ?? []);
   }
 
   async #lookAtNetwork(): Promise<void> {

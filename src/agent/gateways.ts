@@ -13,6 +13,8 @@ export class Gateways {
   /** Admitted gateways whose active endpoint is under NAT. */
   readonly #edges = new Set<string>();
   synced = false;
+  /** See {@link StoreBatch.unread}. */
+  unread = false;
 
   constructor(node: string, remotes: Remotes) {
     this.#remotes = remotes;
@@ -41,6 +43,7 @@ export class Gateways {
   /** @returns names of gateways that are not as they were */
   take(batch: StoreBatch): ReadonlySet<string> {
     this.synced ||= batch.synced;
+    this.unread = batch.unread;
     return this.#follow(this.#admission.update(batch.upserted, batch.removed).changed);
   }
 

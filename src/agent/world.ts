@@ -39,6 +39,11 @@ export class World {
     return this.#owners.get(key);
   }
 
+  /** Does it stand, and nobody asks for it? */
+  isUnowned(key: ItemKey): boolean {
+    return this.#unowned.has(key);
+  }
+
   wantedBy(owner: string): ReadonlyMap<ItemKey, Item> {
     return this.#wanted.get(owner) ?? new Map();
   }

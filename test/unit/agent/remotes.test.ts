@@ -119,7 +119,13 @@ describe('gateways', () => {
   it('tell the own one, relays, edges and remotes apart, and follow changes', () => {
     const remotes = new Remotes();
     const gateways = new Gateways('node-1', remotes);
-    gateways.take({ synced: true, upserted: [gateway(1), gateway(2), relay(1)], refused: [], removed: [] });
+    gateways.take({
+      synced: true,
+      upserted: [gateway(1), gateway(2), relay(1)],
+      refused: [],
+      removed: [],
+      unread: false,
+    });
     assert.equal(gateways.own?.name, 'gw-1');
     assert.equal(gateways.remoteEdges, 1);
     assert.deepEqual(
@@ -135,6 +141,7 @@ describe('gateways', () => {
       upserted: [gateway(1, { node: 'node-9' }), gateway(2, { node: 'node-1' })],
       refused: [],
       removed: ['relay-1'],
+      unread: false,
     });
     assert.equal(gateways.own?.name, 'gw-2');
     assert.deepEqual(

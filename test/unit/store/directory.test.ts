@@ -203,6 +203,8 @@ describe('hostile folder', () => {
       assert.equal(refusal?.name, name);
       assert.match(refusal?.reason ?? '', reason);
       assert.equal(refusal?.source, source);
+      // A Pod asks nothing of us; what else is refused may be a Gateway, of which there never was a good version.
+      assert.equal(seen.batches.at(-1)?.unread, file !== 'pod.yaml');
       // And the store goes on.
       await put(folder, 'next.yaml', text('gw-next', 2));
       await until('the next one is there', () => seen.gateways.has('gw-next'));
@@ -247,7 +249,7 @@ describe('hostile folder', () => {
       await writeFile(at(file), 'broken: [');
     }
     const { store, seen } = await begin(t, folder);
-    assert.deepEqual(seen.batches, [{ synced: true, upserted: [], refused: [], removed: [] }]);
+    assert.deepEqual(seen.batches, [{ synced: true, upserted: [], refused: [], removed: [], unread: false }]);
     assert.equal(store.health().reads, 0);
   });
 
@@ -279,6 +281,28 @@ describe('hostile folder', () => {
     const written = await readFile(join(folder, 'big.yaml'), 'utf8');
     assert.ok(written.startsWith('# by hand\n'));
     assert.match(written, /publicPort: 4500\n/);
+  });
+});
+
+describe('a file of which there never was a good version', () => {
+  test('is told of, until it is repaired or gone', async (t) => {
+    const { folder, at } = await openFolder(t);
+    await put(folder, 'a.yaml', 'broken: [');
+    const { seen } = await begin(t, folder);
+    const unread = () => seen.batches.at(-1)?.unread;
+    assert.equal(unread(), true);
+    assert.match(seen.refusal('a')?.reason ?? '', /nothing is deleted that may be its$/);
+    await put(folder, 'a.yaml', text('gw-a', 1));
+    await until('it is read', () => unread() === false);
+    // Now there is a good version, and it stays in force.
+    await put(folder, 'a.yaml', 'broken: [');
+    await until('it is refused', () => seen.refusals.length === 2);
+    assert.equal(unread(), false);
+    await put(folder, 'b.yaml', 'broken: [');
+    await until('b is refused', () => unread() === true);
+    fs.rmSync(at('b.yaml'));
+    await until('b is gone, with nothing else to tell', () => unread() === false);
+    assert.deepEqual(seen.batches.at(-1), { synced: true, upserted: [], refused: [], removed: [], unread: false });
   });
 });
 
