@@ -52,6 +52,8 @@ export interface PathInput {
   readonly reAdds: boolean;
   readonly comesLast: boolean;
   readonly probed: boolean;
+  /** The other end sends keepalives: its peer is heard whether it is used or not. raven's does not. */
+  readonly keepsAlive: boolean;
   readonly relay: PlaneFacts;
   readonly direct: PlaneFacts;
   readonly remotePath: Plane | null;
@@ -62,6 +64,8 @@ export type PathDeed = { readonly op: 'punch'; readonly ttl: number } | { readon
 export interface PathDecision {
   readonly memory: PathMemory;
   readonly deeds: readonly PathDeed[];
+  /** The direct plane keeps its peer though this end is off it: the other end may still be sending there. */
+  readonly lingers: boolean;
   /** When to decide again even if nothing changes; Infinity = never. */
   readonly wakeAt: number;
 }
@@ -106,8 +110,26 @@ export function currentProbe(memory: PathMemory, direct: PlaneFacts): ProbeFacts
   return direct.probe?.generation === memory.generation ? direct.probe : null;
 }
 
+type Move = Omit<PathDecision, 'lingers'>;
+
 export function decidePath(memory: PathMemory, observed: PathInput): PathDecision {
-  const input = withCurrentProbe(memory, observed);
+  const move = nextMove(memory, withCurrentProbe(memory, observed));
+  const until = wantsPeer(move.memory, observed.now) ? Number.NEGATIVE_INFINITY : lingersUntil(move.memory, observed);
+  if (observed.now > until) return { ...move, lingers: false };
+  return { ...move, lingers: true, wakeAt: Math.min(move.wakeAt, until + 1) };
+}
+
+/**
+ * Until when a peer that this end has no more use for is left to the other, which comes off it in its own time.
+ * Keepalives alone would keep it for ever at both ends: who sends them has to say that it is still direct.
+ */
+function lingersUntil(memory: PathMemory, { direct, remotePath, keepsAlive }: PathInput): number {
+  if (direct.peer === null) return Number.NEGATIVE_INFINITY;
+  const until = direct.peer.receivedAt + timing.IN_USE_MS;
+  return keepsAlive && remotePath !== 'direct' ? Math.min(until, memory.since + timing.IN_USE_MS) : until;
+}
+
+function nextMove(memory: PathMemory, input: PathInput): Move {
   const { verdict, waitingFor, now } = input;
   if (!verdict.may) return rest(forget(memory, verdict.reason, now));
   if (memory.state === 'direct') return whileDirect(memory, input);
@@ -132,7 +154,7 @@ export function currentChoice(memory: PathMemory, observed: PathInput): Choice {
   return choosePlane(relay, direct, planeOf(memory));
 }
 
-function rest(memory: PathMemory, wakeAt = Number.POSITIVE_INFINITY): PathDecision {
+function rest(memory: PathMemory, wakeAt = Number.POSITIVE_INFINITY): Move {
   return { memory, deeds: [], wakeAt };
 }
 
@@ -142,7 +164,7 @@ function forget(memory: PathMemory, reason: string, now: number): PathMemory {
 }
 
 /** A new try: the own NAT is opened first, then the peer is added. */
-function begin(memory: PathMemory, input: PathInput, reason: string): PathDecision {
+function begin(memory: PathMemory, input: PathInput, reason: string): Move {
   const { now } = input;
   // Coming last takes a standing peer away for a moment, which one that is in use must be spared.
   const comesLast = input.comesLast && isIdle(input);
@@ -170,7 +192,7 @@ function begin(memory: PathMemory, input: PathInput, reason: string): PathDecisi
   };
 }
 
-function whilePunching(memory: PathMemory, input: PathInput): PathDecision {
+function whilePunching(memory: PathMemory, input: PathInput): Move {
   const direct = healthOf(input.direct, input.probed, input.now);
   if (direct.alive === true && hasSession(input.direct.peer, input.now)) return whileCandidate(memory, input);
   const waited = input.now - memory.startedAt;
@@ -181,7 +203,7 @@ function whilePunching(memory: PathMemory, input: PathInput): PathDecision {
 }
 
 /** The direct plane answers: is it good enough, for long enough, or is the other end there already? */
-function whileCandidate(memory: PathMemory, input: PathInput): PathDecision {
+function whileCandidate(memory: PathMemory, input: PathInput): Move {
   const choice = currentChoice(memory, input);
   const following = input.remotePath === 'direct';
   const answers = input.direct.probe?.answeredInRow ?? 0;
@@ -192,7 +214,7 @@ function whileCandidate(memory: PathMemory, input: PathInput): PathDecision {
   return rest({ ...memory, state: 'direct', since: input.now, reason, failures: 0, proven: true });
 }
 
-function keepPunching(memory: PathMemory, input: PathInput): PathDecision {
+function keepPunching(memory: PathMemory, input: PathInput): Move {
   const { now } = input;
   const reAddAt = memory.addAt + timing.RE_ADD_MS + jitter(memory, input);
   if (input.reAdds && input.direct.peer !== null && now >= reAddAt && isIdle(input)) {
@@ -216,14 +238,14 @@ function punch(memory: PathMemory, now: number): { memory: PathMemory; deeds: Pa
   return { memory: { ...memory, punches: memory.punches + 1, punchedAt: now }, deeds: [{ op: 'punch', ttl }] };
 }
 
-function fail(memory: PathMemory, input: PathInput, unproven: boolean): PathDecision {
+function fail(memory: PathMemory, input: PathInput, unproven: boolean): Move {
   const failures = memory.failures + 1;
   const what = unproven ? 'a handshake came, but no full-size probe passed' : 'no handshake came through';
   const nextTryAt = nextTry(input.pair, failures, memory.proven, input.now);
   return rest({ ...memory, state: 'relayed', since: input.now, reason: what, failures, nextTryAt }, nextTryAt);
 }
 
-function whileDirect(memory: PathMemory, input: PathInput): PathDecision {
+function whileDirect(memory: PathMemory, input: PathInput): Move {
   const { now } = input;
   const relay = healthOf(input.relay, input.probed, now);
   const direct = healthOf(input.direct, input.probed, now);
