@@ -1,7 +1,7 @@
 /** Looks at the tunnel, the probes and the network, and tells whom what it saw concerns. */
 import { constants } from 'node:os';
 import { codeOf } from '../errors.js';
-import type { Item } from '../model/item.js';
+import { type DeviceItem, type Item, keyOf } from '../model/item.js';
 import { DEVICES, PLANES, type Plane } from '../model/names.js';
 import type { NativeError, NativeEvent } from '../native.js';
 import { isNetworkItem, type Network } from '../network/network.js';
@@ -92,10 +92,13 @@ export class Observer {
 
   /** Compares what is in force with what is known of it; whoever lost something is told. */
   async audit(): Promise<void> {
-    const { network, world, mark, networkChanged, failed } = this.#parts;
+    const { driver, network, world, mark, networkChanged, failed } = this.#parts;
     if (this.#stopped) return;
     try {
       await networkChanged();
+      for (const device of PLANES.flatMap((plane) => this.#deviceOf(plane) ?? [])) {
+        if (!(await driver.isUp(device))) this.#deviceAltered(device);
+      }
       const items = await network.observe();
       const covers = (item: Item) => isNetworkItem(item) && item.kind !== 'firewall';
       for (const owner of world.found(items, covers)) mark(owner);
@@ -126,9 +129,12 @@ export class Observer {
   async #poll(): Promise<void> {
     const { driver, prober, remotes, mark, failed } = this.#parts;
     for (const plane of PLANES) {
-      if (!this.#stands(plane)) continue;
+      const device = this.#deviceOf(plane);
+      if (device === null) continue;
       try {
-        this.#onPeers(plane, await driver.poll(plane));
+        const { altered, peers } = await driver.poll(device);
+        if (altered) this.#deviceAltered(device);
+        this.#onPeers(plane, peers);
       } catch (error) {
         if (codeOf(error) === 'CORAX_CLOSED') return;
         // Any other error is the question's, not the device's: what stands must not be built anew for it.
@@ -156,14 +162,32 @@ export class Observer {
     }
   }
 
-  #stands(plane: Plane): boolean {
-    const { observed } = this.#parts.world;
-    return observed.has(`device ${DEVICES[plane]}`);
+  #deviceOf(plane: Plane): DeviceItem | null {
+    const device = this.#parts.world.observed.get(`device ${DEVICES[plane]}`);
+    return device?.kind === 'device' ? device : null;
+  }
+
+  /** It is set up again, and what hangs on it stays. One that nobody wants yet is not ours to judge. */
+  #deviceAltered(device: DeviceItem): void {
+    const { world, mark } = this.#parts;
+    const owner = world.ownerOf(keyOf(device));
+    if (owner === undefined) return;
+    world.lost(keyOf(device));
+    mark(owner);
   }
 
   #onPeers(plane: Plane, updates: readonly PeerUpdate[]): void {
     const { world, mark } = this.#parts;
-    for (const update of updates) this.#onPeer(update);
+    for (const update of updates) {
+      this.#onPeer(update);
+      // Somebody took from a peer what it is to carry.
+      const left = new Set(update.carries ?? []);
+      const taken = update.carries === null ? [] : world.carriedBy(plane, update.key);
+      for (const item of taken.filter(({ prefix }) => !left.has(prefix))) {
+        const owner = world.lost(keyOf(item));
+        if (owner !== undefined) mark(owner);
+      }
+    }
     // Those that this agent took away itself are not in the world any more.
     const gone = new Set(updates.filter((update) => update.gone).map((update) => update.key));
     if (![...gone].some((key) => world.observed.has(`peer ${plane} ${key}`))) return;

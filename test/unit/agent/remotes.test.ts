@@ -19,6 +19,7 @@ const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
   lastHandshake: NOW / 1000,
   rxBytes: 1000,
   txBytes: 1000,
+  carries: null,
   ...more,
 });
 

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Observer } from '#src/agent/observer.js';
+import { Remotes } from '#src/agent/remotes.js';
+import { SITE, World } from '#src/agent/world.js';
+import type { Item } from '#src/model/item.js';
+import type { Network } from '#src/network/network.js';
+import type { Prober } from '#src/probe/prober.js';
+import type { PeerUpdate, PlaneReading, TunnelDriver } from '#src/tunnel/driver.js';
+import { at, gateway, keyOf, prefix } from '../decide/fixtures.js';
+
+const DEVICE: Item = { kind: 'device', plane: 'relay', name: 'raven-wg0', listenPort: 4500, mtu: 1420 };
+const PEER: Item = { kind: 'peer', plane: 'relay', gateway: 'gw-2', key: keyOf(2), endpoint: null };
+const CARRIES: Item[] = ['10.0.2.0/24', '10.0.3.0/24'].map((text) => ({
+  kind: 'carry',
+  plane: 'relay',
+  prefix: prefix(text),
+  peer: keyOf(2),
+}));
+
+const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
+  plane: 'relay',
+  key: keyOf(2),
+  gone: false,
+  moved: false,
+  endpoint: at('198.51.100.2'),
+  lastHandshake: 0,
+  rxBytes: 0,
+  txBytes: 0,
+  carries: null,
+  ...more,
+});
+
+function rig() {
+  const state = { up: true, reading: { altered: false, peers: [] } as PlaneReading };
+  const world = new World();
+  const remotes = new Remotes();
+  remotes.put(gateway(2));
+  const marked: string[] = [];
+  const moved: PeerUpdate[] = [];
+  const failed: unknown[] = [];
+  const observer = new Observer({
+    driver: {
+      observe: async () => [DEVICE, PEER, ...CARRIES],
+      poll: async () => state.reading,
+      isUp: async () => state.up,
+    } as unknown as TunnelDriver,
+    network: { observe: async () => [], firewallStands: async () => true } as unknown as Network,
+    prober: { read: async () => [] } as unknown as Prober,
+    remotes,
+    world,
+    mark: (owner) => marked.push(owner),
+    peerMoved: (_, what) => moved.push(what),
+    networkChanged: async () => undefined,
+    failed: (_, error) => failed.push(error),
+  });
+  /** All that was found is wanted. */
+  const own = () => {
+    world.want(SITE, [DEVICE]);
+    world.want('gw-2', [PEER, ...CARRIES]);
+  };
+  const poll = async (reading: Partial<PlaneReading>) => {
+    state.reading = { altered: false, peers: [], ...reading };
+    // What starts an observer polls once; so does this.
+    await observer.adopt();
+  };
+  return { state, world, remotes, marked, moved, failed, observer, own, poll };
+}
+
+describe('the observer', () => {
+  it('has a device set up again that is down or was altered, and leaves what hangs on it', async () => {
+    for (const spoil of ['up', 'altered'] as const) {
+      const { state, world, marked, failed, observer, own, poll } = rig();
+      await observer.adopt();
+      own();
+      await observer.audit();
+      assert.deepEqual([marked, failed], [[], []], 'nothing is wrong');
+      if (spoil === 'up') {
+        state.up = false;
+        await observer.audit();
+      } else await poll({ altered: true });
+      assert.deepEqual(marked, [SITE], spoil);
+      assert.deepEqual(world.want(SITE, [DEVICE]), [{ op: 'put', item: DEVICE, present: null }]);
+      assert.ok(world.observed.has('carry relay 10.0.2.0/24'), 'what hangs on it stays');
+    }
+  });
+
+  it('does not judge a device that nobody wants yet', async () => {
+    const { state, world, marked, observer, poll } = rig();
+    state.up = false;
+    await poll({ altered: true });
+    await observer.audit();
+    assert.deepEqual(marked, []);
+    assert.ok(world.observed.has('device raven-wg0'), 'it stands');
+  });
+
+  it('has given back to a peer what somebody took from it', async () => {
+    const { world, marked, observer, own, poll } = rig();
+    await observer.adopt();
+    own();
+    await poll({ peers: [update({ carries: [prefix('10.0.2.0/24'), prefix('10.0.3.0/24')] })] });
+    assert.deepEqual(marked, []);
+    await poll({ peers: [update({ carries: [prefix('10.0.2.0/24'), prefix('10.0.99.0/24')] })] });
+    assert.deepEqual(marked, ['gw-2']);
+    const steps = world.want('gw-2', [PEER, ...CARRIES]);
+    assert.deepEqual(steps, [{ op: 'put', item: CARRIES[1], present: null }]);
+  });
+});
