@@ -111,6 +111,7 @@ export class Agent {
     await this.#parts.engine.watchNetwork();
     this.#servers = await serverAddresses(this.#stun);
     await this.#observer.adopt();
+    this.gateways.adopt(this.world.carried());
     await this.#lookAtNetwork();
     await this.#parts.store.start((batch) => this.#onBatch(batch));
     this.nat.start();

@@ -1,5 +1,6 @@
 /** What is in force and who wants it: the one place that both are kept. */
 import { diff, keyed, order } from '../decide/diff.js';
+import type { Prefix } from '../model/address.js';
 import { type CarryItem, type Item, type ItemKey, keyOf, sameItem } from '../model/item.js';
 import type { PublicKey } from '../model/key.js';
 import { DEVICES, type Plane } from '../model/names.js';
@@ -54,6 +55,17 @@ export class World {
   /** What the peer carries as far as is known. */
   carriedBy(plane: Plane, peer: PublicKey): CarryItem[] {
     return [...(this.#carried.get(`${plane} ${peer}`)?.values() ?? [])];
+  }
+
+  /** By whom each prefix is carried: a peer a plane. */
+  carried(): Map<Prefix, Set<PublicKey>> {
+    const peers = new Map<Prefix, Set<PublicKey>>();
+    for (const carried of this.#carried.values()) {
+      for (const { prefix, peer } of carried.values()) {
+        peers.set(prefix, (peers.get(prefix) ?? new Set()).add(peer));
+      }
+    }
+    return peers;
   }
 
   /** The owner wants just these items from now on; the steps that are missing to that. */

@@ -4,6 +4,7 @@
  */
 import { hostPrefix, type Ip, type Prefix } from '../model/address.js';
 import type { Gateway } from '../model/gateway.js';
+import type { PublicKey } from '../model/key.js';
 import { PrefixIndex } from './prefix-index.js';
 import { relayOf } from './relations.js';
 
@@ -15,10 +16,13 @@ export interface AdmissionChange {
   readonly changed: ReadonlySet<string>;
 }
 
+/** Prefixes that tunnel peers carry in the kernel, and the keys of those peers (one a plane). */
+export type Carried = ReadonlyMap<Prefix, ReadonlySet<PublicKey>>;
+
 /**
- * Who holds a contested claim: the own gateway, then whoever was admitted first, then the older object, then
- * the first by name in byte order. So a newcomer can never take over what somebody else has, and somebody who
- * changes keeps what was there already.
+ * Who holds a contested claim: the own gateway, then whoever was admitted first, then whoever has its claims in
+ * the kernel from before a restart, then the older object, then the first by name in byte order. So a newcomer
+ * can never take over what somebody else has, and somebody who changes keeps what was there already.
  */
 export class Admission {
   readonly #known = new Map<string, Gateway>();
@@ -31,6 +35,7 @@ export class Admission {
   /** Known gateways that say this node is theirs; one of them is believed. */
   readonly #claimants = new Set<string>();
   #own: string | null = null;
+  #carried: Carried = new Map();
   #protected: ProtectedAddresses = new Map();
   #protectedIndex = new PrefixIndex();
 
@@ -51,6 +56,11 @@ export class Admission {
   /** The gateway that this node belongs to. */
   get own(): Gateway | null {
     return this.#own === null ? null : (this.#admitted.get(this.#own) ?? null);
+  }
+
+  /** What stood when the agent started: it counts for the first gateways that come. */
+  adopt(carried: Carried): void {
+    this.#carried = carried;
   }
 
   update(upserted: readonly Gateway[], removed: readonly string[]): AdmissionChange {
@@ -83,6 +93,7 @@ export class Admission {
     // Who was refused can come in only when something became free.
     const evicted = this.#settle(released ? [...waiting, ...this.#refused.keys()] : waiting, incumbents, changed);
     if (evicted) this.#settle(this.#refused.keys(), incumbents, changed);
+    if (upserted.length > 0) this.#carried = new Map();
     return { changed };
   }
 
@@ -123,8 +134,11 @@ export class Admission {
       waiting.map((gateway) => {
         if (gateway.name === this.#own) return [gateway.name, 0];
         if (incumbents.has(gateway.name)) return [gateway.name, 1];
+        // Whoever claims more than it had may be after what another had.
+        const held = gateway.subnets.filter((prefix) => this.#hasCarried(gateway, prefix)).length;
+        if (held > 0) return [gateway.name, held === gateway.subnets.length ? 1 : 2];
         // Who covers a relay's address comes after the relay, and then may not.
-        return [gateway.name, relays.coveredBy(gateway) === null ? 2 : 3];
+        return [gateway.name, relays.coveredBy(gateway) === null ? 3 : 4];
       }),
     );
     const rankOf = (gateway: Gateway) => rank.get(gateway.name) as number;
@@ -136,6 +150,10 @@ export class Admission {
       else this.#refuse(gateway.name, reason, changed);
     }
     return evicted;
+  }
+
+  #hasCarried({ active }: Gateway, prefix: Prefix): boolean {
+    return active?.publicKey != null && this.#carried.get(prefix)?.has(active.publicKey) === true;
   }
 
   #admit(gateway: Gateway, changed: Set<string>): void {

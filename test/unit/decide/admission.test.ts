@@ -5,7 +5,7 @@ import { Admission } from '#src/decide/admission.js';
 import { relayOf } from '#src/decide/relations.js';
 import { contains, type Ip, overlaps, type Prefix } from '#src/model/address.js';
 import type { Gateway } from '#src/model/gateway.js';
-import { type GatewayOptions, gateway, ip, keyOf, relay } from './fixtures.js';
+import { type GatewayOptions, gateway, ip, keyOf, prefix, relay } from './fixtures.js';
 
 const OWN = 'node-1';
 
@@ -97,6 +97,54 @@ describe('admission: who holds a contested subnet', () => {
     judge.update([claiming(8, '10.9.0.0/24')], []);
     judge.update([gateway(1)], []);
     assert.deepEqual(admitted(judge), ['gw-1', 'gw-8']);
+  });
+});
+
+describe('admission: what stands in the kernel after a restart', () => {
+  const carried = (...held: [string, number][]) =>
+    new Map(held.map(([subnet, key]) => [prefix(subnet), new Set([keyOf(key)])]));
+  const newcomer = claiming(3, '10.5.0.0/24', { name: 'aaa', created: 1 });
+  const cases: [string, ReturnType<typeof carried>, Gateway[], string[]][] = [
+    ['says who had it', carried(['10.5.0.0/24', 5]), [newcomer, claiming(5, '10.5.0.0/24')], ['gw-5']],
+    ['says nothing for another key', carried(['10.5.0.0/24', 99]), [newcomer, claiming(5, '10.5.0.0/24')], ['aaa']],
+    [
+      'does not speak for who had something else and wants more',
+      carried(['10.3.0.0/24', 3], ['10.5.0.0/24', 5]),
+      [gateway(3, { name: 'aaa', subnets: ['10.3.0.0/24', '10.5.0.0/24'] }), claiming(5, '10.5.0.0/24')],
+      ['gw-5'],
+    ],
+    [
+      'does for who has grown, against who had nothing',
+      carried(['10.5.0.0/24', 5]),
+      [newcomer, gateway(5, { subnets: ['10.5.0.0/24', '10.6.0.0/24'] })],
+      ['gw-5'],
+    ],
+    [
+      'does not help against the own gateway',
+      carried(['10.0.1.0/24', 5]),
+      [gateway(1), claiming(5, '10.0.1.0/24')],
+      ['gw-1'],
+    ],
+  ];
+  for (const [name, stands, batch, expected] of cases) {
+    it(name, () => {
+      for (const order of [batch, [...batch].reverse()]) {
+        const judge = admission();
+        judge.adopt(stands);
+        judge.protect(new Map());
+        judge.update([], []);
+        judge.update(order, []);
+        assert.deepEqual(admitted(judge), expected);
+      }
+    });
+  }
+
+  it('counts once: later it is who was admitted', () => {
+    const judge = admission();
+    judge.adopt(carried(['10.5.0.0/24', 5]));
+    judge.update([newcomer], []);
+    judge.update([claiming(5, '10.5.0.0/24')], []);
+    assert.deepEqual(admitted(judge), ['aaa']);
   });
 });
 
