@@ -23,6 +23,7 @@ export interface ObserverParts {
   /** Links, addresses or routes changed. */
   readonly networkChanged: () => Promise<void>;
   readonly failed: (what: string, error: unknown) => void;
+  readonly worked: (what: string) => void;
 }
 
 /** Counters and handshakes are read this often; while somebody is being punched through to, more often. */
@@ -92,7 +93,7 @@ export class Observer {
 
   /** Compares what is in force with what is known of it; whoever lost something is told. */
   async audit(): Promise<void> {
-    const { driver, network, world, mark, networkChanged, failed } = this.#parts;
+    const { driver, network, world, mark, networkChanged, failed, worked } = this.#parts;
     if (this.#stopped) return;
     try {
       await networkChanged();
@@ -107,6 +108,7 @@ export class Observer {
         world.lost('firewall');
         mark(SITE);
       }
+      worked('audit');
     } catch (error) {
       failed('audit', error);
     }
@@ -127,7 +129,7 @@ export class Observer {
   }
 
   async #poll(): Promise<void> {
-    const { driver, prober, remotes, mark, failed } = this.#parts;
+    const { driver, prober, remotes, mark, failed, worked } = this.#parts;
     for (const plane of PLANES) {
       const device = this.#deviceOf(plane);
       if (device === null) continue;
@@ -135,6 +137,7 @@ export class Observer {
         const { altered, peers } = await driver.poll(device);
         if (altered) this.#deviceAltered(device);
         this.#onPeers(plane, peers);
+        worked(`poll ${DEVICES[plane]}`);
       } catch (error) {
         if (codeOf(error) === 'CORAX_CLOSED') return;
         // Any other error is the question's, not the device's: what stands must not be built anew for it.

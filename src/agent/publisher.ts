@@ -1,10 +1,11 @@
 /** Writes to the store, one at a time for each endpoint, paced, and only while there is something to write. */
+import { codeOf, messageOf } from '../errors.js';
 import type { PublishDeed } from '../model/step.js';
 import type { GatewayStore } from '../store/store.js';
 
 export interface PublisherEvents {
   readonly written: (deed: PublishDeed) => void;
-  readonly failed: (deed: PublishDeed, error: unknown) => void;
+  readonly failed: (deed: PublishDeed, error: unknown, times: number) => void;
   /** Look at the gateway again: what was to be written may be another thing by now. */
   readonly again: (gateway: string) => void;
 }
@@ -17,6 +18,16 @@ const ECHO_MS = 5_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 60_000;
 
+/** A write that does not come about. */
+export interface PublishFailure {
+  readonly gateway: string;
+  readonly code: string;
+  readonly message: string;
+  /** Unix milliseconds of the first failure in a row. */
+  readonly since: number;
+  readonly times: number;
+}
+
 interface Entry {
   deed: PublishDeed | null;
   busy: boolean;
@@ -24,7 +35,7 @@ interface Entry {
   written: string;
   writtenAt: number;
   lookingAgain: boolean;
-  failures: number;
+  failure: PublishFailure | null;
   retryAt: number;
 }
 
@@ -51,6 +62,14 @@ export class Publisher {
     entry.deed = deed;
     this.#pending.add(entry);
     this.#pump();
+  }
+
+  /** What could not be written last, where somebody still wishes it. */
+  get failures(): PublishFailure[] {
+    const now = Date.now();
+    return [...this.#entries.values()].flatMap(({ failure, deed, busy, retryAt }) =>
+      failure !== null && (deed !== null || busy || now < retryAt + ECHO_MS) ? failure : [],
+    );
   }
 
   stop(): void {
@@ -102,12 +121,19 @@ export class Publisher {
       const result = await this.#store.publish({ gateway: deed.gateway, nodeName: deed.nodeName, set: deed.fields });
       entry.written = JSON.stringify(deed.fields);
       entry.writtenAt = Date.now();
-      entry.failures = 0;
+      entry.failure = null;
       if (result === 'written') this.#events.written(deed);
     } catch (error) {
-      entry.failures += 1;
-      entry.retryAt = Date.now() + Math.min(FIRST_RETRY_MS * 2 ** (entry.failures - 1), LAST_RETRY_MS);
-      if (!this.#stopped) this.#events.failed(deed, error);
+      const times = (entry.failure?.times ?? 0) + 1;
+      entry.failure = {
+        gateway: deed.gateway,
+        code: codeOf(error) ?? 'CORAX_STORE',
+        message: `${deed.nodeName} is not published: ${messageOf(error)}`,
+        since: entry.failure?.since ?? Date.now(),
+        times,
+      };
+      entry.retryAt = Date.now() + Math.min(FIRST_RETRY_MS * 2 ** (times - 1), LAST_RETRY_MS);
+      if (!this.#stopped) this.#events.failed(deed, error, times);
       setTimeout(() => this.#events.again(deed.gateway), entry.retryAt - Date.now()).unref();
     } finally {
       entry.busy = false;
@@ -117,5 +143,5 @@ export class Publisher {
 }
 
 function newEntry(): Entry {
-  return { deed: null, busy: false, written: '', writtenAt: 0, lookingAgain: false, failures: 0, retryAt: 0 };
+  return { deed: null, busy: false, written: '', writtenAt: 0, lookingAgain: false, failure: null, retryAt: 0 };
 }

@@ -39,6 +39,7 @@ function rig() {
   const marked: string[] = [];
   const moved: PeerUpdate[] = [];
   const failed: unknown[] = [];
+  const worked: string[] = [];
   const observer = new Observer({
     driver: {
       observe: async () => [DEVICE, PEER, ...CARRIES],
@@ -53,6 +54,7 @@ function rig() {
     peerMoved: (_, what) => moved.push(what),
     networkChanged: async () => undefined,
     failed: (_, error) => failed.push(error),
+    worked: (what) => worked.push(what),
   });
   /** All that was found is wanted. */
   const own = () => {
@@ -64,7 +66,7 @@ function rig() {
     // What starts an observer polls once; so does this.
     await observer.adopt();
   };
-  return { state, world, remotes, marked, moved, failed, observer, own, poll };
+  return { state, world, remotes, marked, moved, failed, worked, observer, own, poll };
 }
 
 describe('the observer', () => {
