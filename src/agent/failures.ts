@@ -52,6 +52,17 @@ export class Failures {
     this.#byKey.delete(key);
   }
 
+  /** What failed for want of something else that is there now can be tried at once. @returns whose it is */
+  release(waitedFor: (key: string, owner: string) => boolean): Set<string> {
+    const owners = new Set<string>();
+    for (const [key, { owner }] of this.#byKey) {
+      if (!waitedFor(key, owner)) continue;
+      this.#byKey.delete(key);
+      owners.add(owner);
+    }
+    return owners;
+  }
+
   /** The owner no longer asks for what failed. */
   forget(owner: string, stillWanted: (key: string) => boolean): void {
     for (const [key, failure] of this.#byKey) {

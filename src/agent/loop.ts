@@ -19,7 +19,7 @@ import type { Doable, Executor, Outcome, Stage } from './executor.js';
 import { filedUnder } from './executor.js';
 import type { Failures } from './failures.js';
 import type { Remote, Remotes } from './remotes.js';
-import { hangsOn, SITE, type World } from './world.js';
+import { hangsFrom, hangsOn, SITE, type World } from './world.js';
 
 export interface LoopEvents {
   readonly transition: (remote: Remote, from: PathMemory | null, to: PathMemory) => void;
@@ -236,7 +236,21 @@ export class Loop {
       }
     }
     if (doable.length === 0) return 0;
-    for (const outcome of await executor.run(doable)) this.#learn(outcome);
+    const there = new Set<ItemKey>();
+    const tried = new Set<ItemKey>();
+    for (const outcome of await executor.run(doable)) {
+      this.#learn(outcome);
+      tried.add(filedUnder(outcome.step));
+      if (outcome.step.op === 'put' && outcome.error === null) there.add(keyOf(outcome.step.item));
+    }
+    // What was tried in this same run did not fail for want of what the run put there.
+    const waitedFor = (key: ItemKey, owner: string) => {
+      if (tried.has(key)) return false;
+      const item = world.wantedBy(owner).get(key);
+      const base = item === undefined ? null : hangsFrom(item);
+      return base !== null && there.has(base);
+    };
+    for (const owner of failures.release(waitedFor)) this.mark(owner);
     return doable.length;
   }
 

@@ -26,6 +26,21 @@ export function hangsOn(plane: Plane): (item: Item) => boolean {
   };
 }
 
+/** What must be there before the item can be: its device, or the peer that is to carry it. */
+export function hangsFrom(item: Item): ItemKey | null {
+  switch (item.kind) {
+    case 'peer':
+      return `device ${DEVICES[item.plane]}`;
+    case 'carry':
+      return `peer ${item.plane} ${item.peer}`;
+    case 'route':
+    case 'address':
+      return item.device === null ? null : `device ${item.device}`;
+    default:
+      return null;
+  }
+}
+
 export class World {
   readonly #observed = new Map<ItemKey, Item>();
   readonly #wanted = new Map<string, ReadonlyMap<ItemKey, Item>>();

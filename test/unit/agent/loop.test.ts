@@ -200,6 +200,29 @@ describe('the loop', () => {
     await rig.until(() => rig.converged);
   });
 
+  it('tries at once what failed for want of a device or peer, when that is there', async () => {
+    start(own);
+    let broken = true;
+    const hanging = /^put (device raven-wg0|peer relay|carry relay|address raven-wg0|route 90.. \S+ 0$)/;
+    rig.fails = (step) => (broken && hanging.test(stepKey(step)) ? new Error('no such device') : null);
+    rig.take([own, gateway(2), relay(1)]);
+    // All that hangs on the device has failed so often that its own pauses are long by now.
+    await rig.until(() => rig.steps.filter((step) => stepKey(step) === 'put device raven-wg0').length >= 1);
+    for (const { owner } of [...rig.failures.all]) {
+      for (const key of rig.world.wantedBy(owner).keys()) {
+        if (key === 'device raven-wg0' || !hanging.test(`put ${key}`)) continue;
+        for (let times = 0; times < 6; times++) rig.failures.failed(key, owner, new Error('no'), Date.now());
+      }
+    }
+    broken = false;
+    rig.taken();
+    await rig.until(() => rig.has('device raven-wg0'));
+    await rig.rest();
+    for (const key of ['address raven-wg0 10.0.1.1', 'carry relay 10.0.2.0/24', 'route 9028 10.0.2.0/24 0'])
+      assert.ok(rig.has(key), key);
+    assert.ok(rig.converged, 'converged');
+  });
+
   it('backs off from what goes on failing, and does not spin', async () => {
     start(own);
     rig.fails = (step) => (stepKey(step) === 'put firewall' ? new Error('refused') : null);
