@@ -1,7 +1,9 @@
 /** Looks at the tunnel, the probes and the network, and tells whom what it saw concerns. */
 import { constants } from 'node:os';
 import { codeOf } from '../errors.js';
+import type { Prefix } from '../model/address.js';
 import { type DeviceItem, type Item, keyOf } from '../model/item.js';
+import type { PublicKey } from '../model/key.js';
 import { DEVICES, PLANES, type Plane } from '../model/names.js';
 import type { NativeError, NativeEvent } from '../native.js';
 import { isNetworkItem, type Network } from '../network/network.js';
@@ -136,7 +138,7 @@ export class Observer {
       try {
         const { altered, peers } = await driver.poll(device);
         if (altered) this.#deviceAltered(device);
-        this.#onPeers(plane, peers);
+        await this.#onPeers(plane, peers);
         worked(`poll ${DEVICES[plane]}`);
       } catch (error) {
         if (codeOf(error) === 'CORAX_CLOSED') return;
@@ -145,8 +147,8 @@ export class Observer {
         failed(`poll ${DEVICES[plane]}`, error);
       }
     }
-    for (const { gateway, plane, facts } of await prober.read().catch(() => []))
-      remotes.seeProbe(gateway, plane, facts);
+    for await (const slice of inSlices(await prober.read().catch(() => [])))
+      for (const { gateway, plane, facts } of slice) remotes.seeProbe(gateway, plane, facts);
     for (const remote of this.#unsettled()) mark(remote.gateway.name);
   }
 
@@ -179,20 +181,17 @@ export class Observer {
     mark(owner);
   }
 
-  #onPeers(plane: Plane, updates: readonly PeerUpdate[]): void {
+  async #onPeers(plane: Plane, updates: Iterable<PeerUpdate>): Promise<void> {
     const { world, mark } = this.#parts;
-    for (const update of updates) {
-      this.#onPeer(update);
-      // Somebody took from a peer what it is to carry.
-      const left = new Set(update.carries ?? []);
-      const taken = update.carries === null ? [] : world.carriedBy(plane, update.key);
-      for (const item of taken.filter(({ prefix }) => !left.has(prefix))) {
-        const owner = world.lost(keyOf(item));
-        if (owner !== undefined) mark(owner);
+    const gone = new Set<PublicKey>();
+    for await (const slice of inSlices(updates)) {
+      for (const update of slice) {
+        this.#onPeer(update);
+        if (update.gone) gone.add(update.key);
+        else if (update.carries !== null) this.#onCarries(update, new Set(update.carries));
       }
     }
     // Those that this agent took away itself are not in the world any more.
-    const gone = new Set(updates.filter((update) => update.gone).map((update) => update.key));
     if (![...gone].some((key) => world.observed.has(`peer ${plane} ${key}`))) return;
     const owners = world.lostWhere(
       (item) =>
@@ -208,6 +207,15 @@ export class Observer {
     if (remote === null || !update.moved) return;
     mark(remote.gateway.name);
     if (update.plane === 'relay') peerMoved(remote, update);
+  }
+
+  /** Has somebody taken from the peer what it is to carry? */
+  #onCarries({ plane, key }: PeerUpdate, left: ReadonlySet<Prefix>): void {
+    const { world, mark } = this.#parts;
+    for (const item of world.carriedBy(plane, key)) {
+      const owner = left.has(item.prefix) ? undefined : world.lost(keyOf(item));
+      if (owner !== undefined) mark(owner);
+    }
   }
 
   /** Somebody deleted a device of ours: it, its peers and routes are put back. */
@@ -239,6 +247,21 @@ export class Observer {
     remote.facts = { ...remote.facts, remotePath: path };
     mark(remote.gateway.name);
   }
+}
+
+/** However many there are, others get their turn after so many. */
+const SLICE = 500;
+
+async function* inSlices<T>(items: Iterable<T>): AsyncGenerator<T[]> {
+  let slice: T[] = [];
+  for (const item of items) {
+    slice.push(item);
+    if (slice.length < SLICE) continue;
+    yield slice;
+    slice = [];
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  yield slice;
 }
 
 /** The kernel's word for a device that is not there. */

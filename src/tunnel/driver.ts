@@ -28,7 +28,8 @@ export interface PeerUpdate {
 export interface PlaneReading {
   /** The device has another key, port or mark than it was given. */
   readonly altered: boolean;
-  readonly peers: readonly PeerUpdate[];
+  /** Made as they are asked for: they may be many, and can be taken in slices. */
+  readonly peers: Iterable<PeerUpdate>;
 }
 
 export interface TunnelDriver {

@@ -60,7 +60,7 @@ export class WireguardDriver implements TunnelDriver {
     const delta = await this.#engine.wgDelta(name);
     const key = delta.publicKey === null ? null : publicKeyFromBytes(delta.publicKey);
     const altered = delta.listenPort !== listenPort || delta.fwmark !== TUNNEL_FWMARK || key !== this.#publicKey;
-    return { altered, peers: Array.from({ length: delta.count }, (_, index) => updateAt(plane, delta, index)) };
+    return { altered, peers: updatesIn(plane, delta) };
   }
 
   async isUp({ name, mtu }: DeviceItem): Promise<boolean> {
@@ -179,6 +179,10 @@ function dropped(items: readonly CarryItem[]): PeerChange[] {
     { key: scratch, allowedIps: items.map((item) => item.prefix) },
     { key: scratch, remove: true },
   ];
+}
+
+function* updatesIn(plane: Plane, delta: WgDelta): Generator<PeerUpdate> {
+  for (let index = 0; index < delta.count; index++) yield updateAt(plane, delta, index);
 }
 
 function updateAt(plane: Plane, delta: WgDelta, index: number): PeerUpdate {

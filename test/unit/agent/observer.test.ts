@@ -5,9 +5,9 @@ import { Remotes } from '#src/agent/remotes.js';
 import { SITE, World } from '#src/agent/world.js';
 import type { Item } from '#src/model/item.js';
 import type { Network } from '#src/network/network.js';
-import type { Prober } from '#src/probe/prober.js';
+import type { ProbeReading, Prober } from '#src/probe/prober.js';
 import type { PeerUpdate, PlaneReading, TunnelDriver } from '#src/tunnel/driver.js';
-import { at, gateway, keyOf, prefix } from '../decide/fixtures.js';
+import { at, gateway, keyOf, prefix, probeFacts } from '../decide/fixtures.js';
 
 const DEVICE: Item = { kind: 'device', plane: 'relay', name: 'raven-wg0', listenPort: 4500, mtu: 1420 };
 const PEER: Item = { kind: 'peer', plane: 'relay', gateway: 'gw-2', key: keyOf(2), endpoint: null };
@@ -36,6 +36,7 @@ function rig() {
   const world = new World();
   const remotes = new Remotes();
   remotes.put(gateway(2));
+  const probes: ProbeReading[] = [];
   const marked: string[] = [];
   const moved: PeerUpdate[] = [];
   const failed: unknown[] = [];
@@ -47,7 +48,7 @@ function rig() {
       isUp: async () => state.up,
     } as unknown as TunnelDriver,
     network: { observe: async () => [], firewallStands: async () => true } as unknown as Network,
-    prober: { read: async () => [] } as unknown as Prober,
+    prober: { read: async () => probes } as unknown as Prober,
     remotes,
     world,
     mark: (owner) => marked.push(owner),
@@ -66,7 +67,7 @@ function rig() {
     // What starts an observer polls once; so does this.
     await observer.adopt();
   };
-  return { state, world, remotes, marked, moved, failed, worked, observer, own, poll };
+  return { state, probes, world, remotes, marked, moved, failed, worked, observer, own, poll };
 }
 
 describe('the observer', () => {
@@ -94,6 +95,32 @@ describe('the observer', () => {
     await observer.audit();
     assert.deepEqual(marked, []);
     assert.ok(world.observed.has('device raven-wg0'), 'it stands');
+  });
+
+  it('lets others have their turn while it takes in what 10,000 peers and probes have to tell', async () => {
+    const { remotes, observer, state, probes } = rig();
+    const numbers = Array.from({ length: 10_000 }, (_, index) => index + 10);
+    for (const number of numbers) remotes.put(gateway(number));
+    state.reading = { altered: false, peers: numbers.map((number) => update({ key: keyOf(number), rxBytes: number })) };
+    probes.push(
+      ...numbers.map((number) => ({
+        gateway: `gw-${number}`,
+        plane: 'relay' as const,
+        facts: probeFacts({ sent: number }),
+      })),
+    );
+    let turns = 0;
+    let running = true;
+    const turn = () => {
+      turns += 1;
+      if (running) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await observer.adopt();
+    running = false;
+    assert.ok(turns >= 38, `${turns} turns of the event loop`);
+    const last = remotes.get('gw-10009')?.facts.relay;
+    assert.deepEqual([last?.peer?.rxBytes, last?.probe?.sent], [10_009, 10_009]);
   });
 
   it('has given back to a peer what somebody took from it', async () => {

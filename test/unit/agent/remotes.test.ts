@@ -104,6 +104,26 @@ describe('failures', () => {
     assert.equal(failures.nextRetry(), Number.POSITIVE_INFINITY);
   });
 
+  it('are forgotten for one owner without a look at the others', () => {
+    const failures = new Failures();
+    for (let owner = 0; owner < 3; owner++) {
+      for (const key of ['a', 'b']) failures.failed(`${key} ${owner}`, `o${owner}`, new Error('x'), NOW);
+    }
+    const asked: string[] = [];
+    failures.forget('o1', (key) => {
+      asked.push(key);
+      return key === 'a 1';
+    });
+    assert.deepEqual(asked, ['a 1', 'b 1']);
+    assert.equal(failures.failed('a 1', 'o2', new Error('it passed to another'), NOW).times, 2);
+    failures.forget('o1', () => assert.fail('it has none'));
+    failures.forget('o2', () => false);
+    assert.deepEqual(
+      [...failures.all].map(({ owner }) => owner),
+      ['o0', 'o0'],
+    );
+  });
+
   it('of deeds wake nobody, and are kept for a while to back off from', () => {
     const failures = new Failures();
     failures.failed('punch x', 'x', new Error('x'), NOW, false);

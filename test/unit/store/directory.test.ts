@@ -306,6 +306,19 @@ describe('a file of which there never was a good version', () => {
   });
 });
 
+test('a draft under a hidden name is no reason to look at the whole folder', async (t) => {
+  const { folder, at } = await openFolder(t);
+  await put(folder, 'a.yaml', text('gw-a', 1));
+  const { store, seen } = await begin(t, folder, { rescanMs: 3_600_000 });
+  const { lastSync } = store.health();
+  await writeFile(at('.gw-b.yaml.Xyz123'), text('gw-b', 2));
+  fs.renameSync(at('.gw-b.yaml.Xyz123'), at('gw-b.yaml'));
+  await until('it is there', () => seen.gateways.has('gw-b'));
+  assert.equal(store.health().lastSync, lastSync, 'by that file alone');
+  await writeFile(at('README.md'), 'anything else');
+  await until('the whole folder was looked at', () => store.health().lastSync !== lastSync);
+});
+
 describe('two files, one gateway', () => {
   test('the first by file name in byte order counts, whatever comes and goes', async (t) => {
     const { folder, at } = await openFolder(t);

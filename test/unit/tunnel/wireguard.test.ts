@@ -351,7 +351,7 @@ describe('WireGuard: what the kernel says', () => {
   it('is polled as updates: what moved, what only counted, what is gone', async () => {
     const { peers } = await polled(Uint8Array.of(ChangeFlag.Endpoint | ChangeFlag.Counters, ChangeFlag.Removed));
     assert.deepEqual(
-      peers.map(({ key, gone, moved, endpoint, lastHandshake, rxBytes }) => [
+      [...peers].map(({ key, gone, moved, endpoint, lastHandshake, rxBytes }) => [
         key,
         gone,
         moved,
@@ -369,7 +369,7 @@ describe('WireGuard: what the kernel says', () => {
   it('tells what a peer carries where that may have changed', async () => {
     const { peers } = await polled(Uint8Array.of(ChangeFlag.AllowedIps, ChangeFlag.Added));
     assert.deepEqual(
-      peers.map(({ carries, moved }) => [carries, moved]),
+      [...peers].map(({ carries, moved }) => [carries, moved]),
       [
         [['10.0.1.0/24'], false],
         [[], true],
@@ -377,7 +377,7 @@ describe('WireGuard: what the kernel says', () => {
     );
     const others = await polled(Uint8Array.of(ChangeFlag.Counters, ChangeFlag.Handshake));
     assert.deepEqual(
-      others.peers.map(({ carries }) => carries),
+      [...others.peers].map(({ carries }) => carries),
       [null, null],
     );
   });
