@@ -17,7 +17,7 @@ import { NatFacts } from './nat-facts.js';
 import { Observer } from './observer.js';
 import type { AgentParts } from './parts.js';
 import { protectedAddresses, sameAddresses, serverAddresses } from './protected.js';
-import { Publisher } from './publisher.js';
+import { Publisher, type PublishFailure } from './publisher.js';
 import { Remotes } from './remotes.js';
 import { chooseProbeAddress, isCentral, sameForRemotes, siteFacts } from './site.js';
 import type { Story } from './story.js';
@@ -61,11 +61,12 @@ export class Agent {
         story.nat(report);
         this.#refresh();
       },
-      failed: (error) => story.trouble('nat', error),
+      failed: story.trouble,
+      worked: story.overcome,
     });
     this.#publisher = new Publisher(store, {
       written: story.published,
-      failed: (deed, error) => story.trouble(`publish to ${deed.gateway}`, error),
+      failed: story.unpublished,
       again: (gateway) => this.#loop.mark(gateway === this.gateways.own?.name ? SITE : gateway),
     });
     this.#loop = new Loop({
@@ -96,7 +97,8 @@ export class Agent {
         else this.#refresh();
       },
       networkChanged: () => this.#lookAtNetwork(),
-      failed: (what, error) => story.trouble(what, error),
+      failed: story.trouble,
+      worked: story.overcome,
     });
     this.#site = this.#gather();
   }
@@ -111,6 +113,7 @@ export class Agent {
     await this.#parts.engine.watchNetwork();
     this.#servers = await serverAddresses(this.#stun);
     await this.#observer.adopt();
+    this.gateways.adopt(this.world.carried());
     await this.#lookAtNetwork();
     await this.#parts.store.start((batch) => this.#onBatch(batch));
     this.nat.start();
@@ -180,14 +183,18 @@ export class Agent {
       nat: this.nat.report,
       stunHole: this.nat.hole,
       synced: this.gateways.synced,
+      unread: this.gateways.unread,
     });
   }
 
-  /** Where the relays are seen now: on an edge, the relay plane has no other peers. */
+  /**
+   * Where the relays are seen now: on an edge, the relay plane has no other peers. Those of nobody known stand
+   * for as long as something is unread, and may be a relay's.
+   */
   #relayEndpoints(): HostPort[] {
-    return [...this.gateways.relays].flatMap(
-      ({ gateway }) => this.remotes.get(gateway.name)?.facts.relay.peer?.endpoint ?? [],
-    );
+    const known = [...this.gateways.relays].map(({ gateway }) => this.remotes.get(gateway.name)?.facts.relay.peer);
+    const strangers = this.gateways.unread ? this.remotes.strangers('relay') : [];
+    return [...known, ...strangers].flatMap((peer) => peer?.endpoint ?? []);
   }
 
   async #lookAtNetwork(): Promise<void> {
@@ -214,6 +221,11 @@ export class Agent {
   /** Is this the relay that publishes holes? */
   get central(): boolean {
     return isCentral(this.#site);
+  }
+
+  /** Writes to the store that do not come about. */
+  get unpublished(): readonly PublishFailure[] {
+    return this.#publisher.failures;
   }
 
   /** What was sent to the kernel since the start. */

@@ -20,6 +20,7 @@ const FORGOTTEN_MS = 60_000;
 
 export class Failures {
   readonly #byKey = new Map<string, Failure>();
+  readonly #keysOf = new Map<string, Set<string>>();
 
   get all(): Iterable<Failure> {
     return this.#byKey.values();
@@ -44,18 +45,36 @@ export class Failures {
       retryAt: now + pause * (0.8 + 0.4 * Math.random()),
       wakes,
     };
+    if (before !== undefined && before.owner !== owner) this.succeeded(key);
     this.#byKey.set(key, failure);
+    this.#keysOf.set(owner, (this.#keysOf.get(owner) ?? new Set()).add(key));
     return failure;
   }
 
   succeeded(key: string): void {
+    const owner = this.#byKey.get(key)?.owner;
+    if (owner === undefined) return;
     this.#byKey.delete(key);
+    const keys = this.#keysOf.get(owner);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keysOf.delete(owner);
+  }
+
+  /** What failed for want of something else that is there now can be tried at once. @returns whose it is */
+  release(waitedFor: (key: string, owner: string) => boolean): Set<string> {
+    const owners = new Set<string>();
+    for (const [key, { owner }] of this.#byKey) {
+      if (!waitedFor(key, owner)) continue;
+      this.succeeded(key);
+      owners.add(owner);
+    }
+    return owners;
   }
 
   /** The owner no longer asks for what failed. */
   forget(owner: string, stillWanted: (key: string) => boolean): void {
-    for (const [key, failure] of this.#byKey) {
-      if (failure.owner === owner && failure.wakes && !stillWanted(key)) this.#byKey.delete(key);
+    for (const key of this.#keysOf.get(owner) ?? []) {
+      if (this.#byKey.get(key)?.wakes && !stillWanted(key)) this.succeeded(key);
     }
   }
 
@@ -66,7 +85,7 @@ export class Failures {
   expire(now: number): void {
     for (const [key, failure] of this.#byKey) {
       const until = failure.wakes ? failure.retryAt : failure.retryAt + FORGOTTEN_MS;
-      if (until <= now) this.#byKey.delete(key);
+      if (until <= now) this.succeeded(key);
     }
   }
 

@@ -1,5 +1,5 @@
 /** The gateways as the store tells of them: admitted or refused, the own one, the relays, the remotes. */
-import { Admission, type ProtectedAddresses } from '../decide/admission.js';
+import { Admission, type Carried, type ProtectedAddresses } from '../decide/admission.js';
 import { relayOf } from '../decide/relations.js';
 import type { Relay } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
@@ -13,6 +13,8 @@ export class Gateways {
   /** Admitted gateways whose active endpoint is under NAT. */
   readonly #edges = new Set<string>();
   synced = false;
+  /** See {@link StoreBatch.unread}. */
+  unread = false;
 
   constructor(node: string, remotes: Remotes) {
     this.#remotes = remotes;
@@ -41,7 +43,13 @@ export class Gateways {
   /** @returns names of gateways that are not as they were */
   take(batch: StoreBatch): ReadonlySet<string> {
     this.synced ||= batch.synced;
+    this.unread = batch.unread;
     return this.#follow(this.#admission.update(batch.upserted, batch.removed).changed);
+  }
+
+  /** What stands when the agent starts says who had what before. */
+  adopt(carried: Carried): void {
+    this.#admission.adopt(carried);
   }
 
   protect(addresses: ProtectedAddresses): ReadonlySet<string> {

@@ -19,7 +19,7 @@ import type { Doable, Executor, Outcome, Stage } from './executor.js';
 import { filedUnder } from './executor.js';
 import type { Failures } from './failures.js';
 import type { Remote, Remotes } from './remotes.js';
-import { hangsOn, SITE, type World } from './world.js';
+import { hangsFrom, hangsOn, SITE, type World } from './world.js';
 
 export interface LoopEvents {
   readonly transition: (remote: Remote, from: PathMemory | null, to: PathMemory) => void;
@@ -88,7 +88,7 @@ export class Loop {
     if (this.#running !== null || this.#stopped) return;
     this.#running = this.#turn().finally(() => {
       this.#running = null;
-      const busy = this.#dirty.size > 0 && this.#parts.site().synced;
+      const busy = this.#dirty.size > 0 && !this.#isBlind(this.#parts.site());
       this.#arm(busy ? 0 : this.#nextWake() - Date.now());
     });
   }
@@ -102,8 +102,7 @@ export class Loop {
   async #turn(): Promise<void> {
     const { failures, events, site: currentSite } = this.#parts;
     const site = currentSite();
-    // Unknown is not empty: before the store was read whole there is nothing to decide from.
-    if (!site.synced) {
+    if (this.#isBlind(site)) {
       events.turned(0);
       return;
     }
@@ -117,12 +116,28 @@ export class Loop {
     for (let from = 0; from < Math.max(1, owners.length); from += REMOTES_PER_SLICE) {
       const slice = owners.slice(from, from + REMOTES_PER_SLICE);
       const steps = slice.flatMap((owner) => this.#attempt(site, owner, now));
-      done += await this.#act(ordered(steps), now);
+      done += await this.#act(ordered(site.unread ? steps.filter((step) => !this.#robs(step)) : steps), now);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    done += await this.#act(this.#parts.world.orphans(), now);
+    // What was found and nobody asks for may be asked for by what could not be read.
+    if (!site.unread) done += await this.#act(this.#parts.world.orphans(), now);
     failures.expire(now);
     events.turned(done);
+  }
+
+  /**
+   * Unknown is not empty: before the store was read whole, and while the own gateway may be among what could
+   * not be read, there is nothing to decide from.
+   */
+  #isBlind(site: SiteFacts): boolean {
+    return !site.synced || (site.unread && this.#parts.own() === null);
+  }
+
+  /** Would a prefix be taken from a peer of nobody known? It may be that of a relay that could not be read. */
+  #robs(step: Step): boolean {
+    if (step.op !== 'put' || step.item.kind !== 'carry' || step.present?.kind !== 'carry') return false;
+    const { plane, peer } = step.present;
+    return peer !== step.item.peer && this.#parts.world.isUnowned(`peer ${plane} ${peer}`);
   }
 
   /** Relays before those that they carry; last who is gone, so that what it held has passed on by then. */
@@ -221,7 +236,21 @@ export class Loop {
       }
     }
     if (doable.length === 0) return 0;
-    for (const outcome of await executor.run(doable)) this.#learn(outcome);
+    const there = new Set<ItemKey>();
+    const tried = new Set<ItemKey>();
+    for (const outcome of await executor.run(doable)) {
+      this.#learn(outcome);
+      tried.add(filedUnder(outcome.step));
+      if (outcome.step.op === 'put' && outcome.error === null) there.add(keyOf(outcome.step.item));
+    }
+    // What was tried in this same run did not fail for want of what the run put there.
+    const waitedFor = (key: ItemKey, owner: string) => {
+      if (tried.has(key)) return false;
+      const item = world.wantedBy(owner).get(key);
+      const base = item === undefined ? null : hangsFrom(item);
+      return base !== null && there.has(base);
+    };
+    for (const owner of failures.release(waitedFor)) this.mark(owner);
     return doable.length;
   }
 

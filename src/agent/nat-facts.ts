@@ -14,10 +14,14 @@ import { RawEvents } from './raw-events.js';
 export interface NatFactsEvents {
   /** The report or the hole changed. */
   readonly changed: (report: NatReport | null) => void;
-  readonly failed: (error: unknown) => void;
+  readonly failed: (what: string, error: unknown) => void;
+  /** What had failed, or might have, did not. */
+  readonly worked: (what: string) => void;
 }
 
 const HOLE_EVERY_MS = 20_000;
+const DISCOVERY = 'NAT discovery';
+const HOLE = 'hole by STUN';
 const RESOLVE_MS = 2_500;
 
 export class NatFacts {
@@ -37,22 +41,22 @@ export class NatFacts {
     this.#events = events;
     const names = servers.map((server) => server.text);
     const onRaw = this.#raw.listen;
-    const tap = { engine, onRaw, failed: events.failed };
+    const tap = { engine, onRaw, failed: (error: unknown) => events.failed('STUN tap', error) };
     this.#watcher =
       servers.length === 0
         ? null
         : new NatWatcher({
-            discover: (signal) =>
-              discoverBehindFirewall(tap, {
-                servers: names,
-                localAddresses: localAddressesOf(networkInterfaces()),
-                signal,
-              }),
+            discover: async (signal) => {
+              const localAddresses = localAddressesOf(networkInterfaces());
+              const report = await discoverBehindFirewall(tap, { servers: names, localAddresses, signal });
+              events.worked(DISCOVERY);
+              return report;
+            },
             onReport: (report) => {
               this.#report = report;
               events.changed(report);
             },
-            onError: events.failed,
+            onError: (error) => events.failed(DISCOVERY, error),
           });
     this.#holeProbe = new HoleProbe(
       { send: async (packet) => (await engine.rawSend([packet]))[0] ?? null, onRaw },
@@ -110,7 +114,8 @@ export class NatFacts {
       }
     };
     void ask()
-      .catch(this.#events.failed)
+      .then(() => this.#events.worked(HOLE))
+      .catch((error: unknown) => this.#events.failed(HOLE, error))
       .finally(() => {
         if (this.#needed) this.#holeTimer = setTimeout(() => this.#askForHole(), HOLE_EVERY_MS);
       });

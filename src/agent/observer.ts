@@ -1,7 +1,9 @@
 /** Looks at the tunnel, the probes and the network, and tells whom what it saw concerns. */
 import { constants } from 'node:os';
 import { codeOf } from '../errors.js';
-import type { Item } from '../model/item.js';
+import type { Prefix } from '../model/address.js';
+import { type DeviceItem, type Item, keyOf } from '../model/item.js';
+import type { PublicKey } from '../model/key.js';
 import { DEVICES, PLANES, type Plane } from '../model/names.js';
 import type { NativeError, NativeEvent } from '../native.js';
 import { isNetworkItem, type Network } from '../network/network.js';
@@ -23,6 +25,7 @@ export interface ObserverParts {
   /** Links, addresses or routes changed. */
   readonly networkChanged: () => Promise<void>;
   readonly failed: (what: string, error: unknown) => void;
+  readonly worked: (what: string) => void;
 }
 
 /** Counters and handshakes are read this often; while somebody is being punched through to, more often. */
@@ -92,10 +95,13 @@ export class Observer {
 
   /** Compares what is in force with what is known of it; whoever lost something is told. */
   async audit(): Promise<void> {
-    const { network, world, mark, networkChanged, failed } = this.#parts;
+    const { driver, network, world, mark, networkChanged, failed, worked } = this.#parts;
     if (this.#stopped) return;
     try {
       await networkChanged();
+      for (const device of PLANES.flatMap((plane) => this.#deviceOf(plane) ?? [])) {
+        if (!(await driver.isUp(device))) this.#deviceAltered(device);
+      }
       const items = await network.observe();
       const covers = (item: Item) => isNetworkItem(item) && item.kind !== 'firewall';
       for (const owner of world.found(items, covers)) mark(owner);
@@ -104,6 +110,7 @@ export class Observer {
         world.lost('firewall');
         mark(SITE);
       }
+      worked('audit');
     } catch (error) {
       failed('audit', error);
     }
@@ -124,11 +131,15 @@ export class Observer {
   }
 
   async #poll(): Promise<void> {
-    const { driver, prober, remotes, mark, failed } = this.#parts;
+    const { driver, prober, remotes, mark, failed, worked } = this.#parts;
     for (const plane of PLANES) {
-      if (!this.#stands(plane)) continue;
+      const device = this.#deviceOf(plane);
+      if (device === null) continue;
       try {
-        this.#onPeers(plane, await driver.poll(plane));
+        const { altered, peers } = await driver.poll(device);
+        if (altered) this.#deviceAltered(device);
+        await this.#onPeers(plane, peers);
+        worked(`poll ${DEVICES[plane]}`);
       } catch (error) {
         if (codeOf(error) === 'CORAX_CLOSED') return;
         // Any other error is the question's, not the device's: what stands must not be built anew for it.
@@ -136,8 +147,8 @@ export class Observer {
         failed(`poll ${DEVICES[plane]}`, error);
       }
     }
-    for (const { gateway, plane, facts } of await prober.read().catch(() => []))
-      remotes.seeProbe(gateway, plane, facts);
+    for await (const slice of inSlices(await prober.read().catch(() => [])))
+      for (const { gateway, plane, facts } of slice) remotes.seeProbe(gateway, plane, facts);
     for (const remote of this.#unsettled()) mark(remote.gateway.name);
   }
 
@@ -156,16 +167,31 @@ export class Observer {
     }
   }
 
-  #stands(plane: Plane): boolean {
-    const { observed } = this.#parts.world;
-    return observed.has(`device ${DEVICES[plane]}`);
+  #deviceOf(plane: Plane): DeviceItem | null {
+    const device = this.#parts.world.observed.get(`device ${DEVICES[plane]}`);
+    return device?.kind === 'device' ? device : null;
   }
 
-  #onPeers(plane: Plane, updates: readonly PeerUpdate[]): void {
+  /** It is set up again, and what hangs on it stays. One that nobody wants yet is not ours to judge. */
+  #deviceAltered(device: DeviceItem): void {
     const { world, mark } = this.#parts;
-    for (const update of updates) this.#onPeer(update);
+    const owner = world.ownerOf(keyOf(device));
+    if (owner === undefined) return;
+    world.lost(keyOf(device));
+    mark(owner);
+  }
+
+  async #onPeers(plane: Plane, updates: Iterable<PeerUpdate>): Promise<void> {
+    const { world, mark } = this.#parts;
+    const gone = new Set<PublicKey>();
+    for await (const slice of inSlices(updates)) {
+      for (const update of slice) {
+        this.#onPeer(update);
+        if (update.gone) gone.add(update.key);
+        else if (update.carries !== null) this.#onCarries(update, new Set(update.carries));
+      }
+    }
     // Those that this agent took away itself are not in the world any more.
-    const gone = new Set(updates.filter((update) => update.gone).map((update) => update.key));
     if (![...gone].some((key) => world.observed.has(`peer ${plane} ${key}`))) return;
     const owners = world.lostWhere(
       (item) =>
@@ -181,6 +207,15 @@ export class Observer {
     if (remote === null || !update.moved) return;
     mark(remote.gateway.name);
     if (update.plane === 'relay') peerMoved(remote, update);
+  }
+
+  /** Has somebody taken from the peer what it is to carry? */
+  #onCarries({ plane, key }: PeerUpdate, left: ReadonlySet<Prefix>): void {
+    const { world, mark } = this.#parts;
+    for (const item of world.carriedBy(plane, key)) {
+      const owner = left.has(item.prefix) ? undefined : world.lost(keyOf(item));
+      if (owner !== undefined) mark(owner);
+    }
   }
 
   /** Somebody deleted a device of ours: it, its peers and routes are put back. */
@@ -212,6 +247,21 @@ export class Observer {
     remote.facts = { ...remote.facts, remotePath: path };
     mark(remote.gateway.name);
   }
+}
+
+/** However many there are, others get their turn after so many. */
+const SLICE = 500;
+
+async function* inSlices<T>(items: Iterable<T>): AsyncGenerator<T[]> {
+  let slice: T[] = [];
+  for (const item of items) {
+    slice.push(item);
+    if (slice.length < SLICE) continue;
+    yield slice;
+    slice = [];
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  yield slice;
 }
 
 /** The kernel's word for a device that is not there. */

@@ -1,10 +1,11 @@
 /** Writes to the store, one at a time for each endpoint, paced, and only while there is something to write. */
+import { codeOf, messageOf } from '../errors.js';
 import type { PublishDeed } from '../model/step.js';
 import type { GatewayStore } from '../store/store.js';
 
 export interface PublisherEvents {
   readonly written: (deed: PublishDeed) => void;
-  readonly failed: (deed: PublishDeed, error: unknown) => void;
+  readonly failed: (deed: PublishDeed, error: unknown, times: number) => void;
   /** Look at the gateway again: what was to be written may be another thing by now. */
   readonly again: (gateway: string) => void;
 }
@@ -17,6 +18,16 @@ const ECHO_MS = 5_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 60_000;
 
+/** A write that does not come about. */
+export interface PublishFailure {
+  readonly gateway: string;
+  readonly code: string;
+  readonly message: string;
+  /** Unix milliseconds of the first failure in a row. */
+  readonly since: number;
+  readonly times: number;
+}
+
 interface Entry {
   deed: PublishDeed | null;
   busy: boolean;
@@ -24,7 +35,7 @@ interface Entry {
   written: string;
   writtenAt: number;
   lookingAgain: boolean;
-  failures: number;
+  failure: PublishFailure | null;
   retryAt: number;
 }
 
@@ -32,7 +43,8 @@ export class Publisher {
   readonly #store: GatewayStore;
   readonly #events: PublisherEvents;
   readonly #entries = new Map<string, Entry>();
-  readonly #pending = new Set<Entry>();
+  /** What can be written, in the order in which it was wished for. What is under way or backs off is not here. */
+  readonly #ready = new Set<Entry>();
   #tokens = BURST;
   #filledAt = Date.now();
   #timer: NodeJS.Timeout | undefined;
@@ -49,8 +61,16 @@ export class Publisher {
     const entry = this.#entries.get(key) ?? newEntry();
     this.#entries.set(key, entry);
     entry.deed = deed;
-    this.#pending.add(entry);
+    this.#enqueue(entry);
     this.#pump();
+  }
+
+  /** What could not be written last, where somebody still wishes it. */
+  get failures(): PublishFailure[] {
+    const now = Date.now();
+    return [...this.#entries.values()].flatMap(({ failure, deed, busy, retryAt }) =>
+      failure !== null && (deed !== null || busy || now < retryAt + ECHO_MS) ? failure : [],
+    );
   }
 
   stop(): void {
@@ -58,27 +78,36 @@ export class Publisher {
     clearTimeout(this.#timer);
   }
 
+  #enqueue(entry: Entry): void {
+    if (entry.deed !== null && !entry.busy && Date.now() >= entry.retryAt) this.#ready.add(entry);
+  }
+
   #pump(): void {
     if (this.#stopped) return;
     const now = Date.now();
     this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#filledAt) / 1000) * RATE_PER_S);
     this.#filledAt = now;
-    let next = Number.POSITIVE_INFINITY;
-    for (const entry of this.#pending) {
-      if (entry.deed === null || entry.busy) continue;
-      if (now - entry.writtenAt < ECHO_MS && JSON.stringify(entry.deed.fields) === entry.written) {
-        this.#lookAgain(entry, entry.deed.gateway, now);
+    for (const entry of this.#ready) {
+      const { deed } = entry;
+      if (deed === null || this.#isEcho(entry, deed, now)) {
         entry.deed = null;
-        this.#pending.delete(entry);
-      } else if (now < entry.retryAt) next = Math.min(next, entry.retryAt);
-      else if (this.#tokens < 1) next = Math.min(next, now + 1000 / RATE_PER_S);
-      else {
-        this.#tokens -= 1;
-        void this.#write(entry, entry.deed);
+        this.#ready.delete(entry);
+        continue;
       }
+      if (this.#tokens < 1) break;
+      this.#tokens -= 1;
+      this.#ready.delete(entry);
+      void this.#write(entry, deed);
     }
     clearTimeout(this.#timer);
-    if (Number.isFinite(next)) this.#timer = setTimeout(() => this.#pump(), Math.max(1, next - now));
+    if (this.#ready.size > 0) this.#timer = setTimeout(() => this.#pump(), 1000 / RATE_PER_S);
+  }
+
+  /** It was written just now, and the store will say so. */
+  #isEcho(entry: Entry, deed: PublishDeed, now: number): boolean {
+    if (now - entry.writtenAt >= ECHO_MS || JSON.stringify(deed.fields) !== entry.written) return false;
+    this.#lookAgain(entry, deed.gateway, now);
+    return true;
   }
 
   /** Somebody may have undone the write before its echo came: whoever wished for it is asked once more after that. */
@@ -97,25 +126,37 @@ export class Publisher {
   async #write(entry: Entry, deed: PublishDeed): Promise<void> {
     entry.busy = true;
     entry.deed = null;
-    this.#pending.delete(entry);
     try {
       const result = await this.#store.publish({ gateway: deed.gateway, nodeName: deed.nodeName, set: deed.fields });
       entry.written = JSON.stringify(deed.fields);
       entry.writtenAt = Date.now();
-      entry.failures = 0;
+      entry.failure = null;
       if (result === 'written') this.#events.written(deed);
     } catch (error) {
-      entry.failures += 1;
-      entry.retryAt = Date.now() + Math.min(FIRST_RETRY_MS * 2 ** (entry.failures - 1), LAST_RETRY_MS);
-      if (!this.#stopped) this.#events.failed(deed, error);
-      setTimeout(() => this.#events.again(deed.gateway), entry.retryAt - Date.now()).unref();
+      const times = (entry.failure?.times ?? 0) + 1;
+      entry.failure = {
+        gateway: deed.gateway,
+        code: codeOf(error) ?? 'CORAX_STORE',
+        message: `${deed.nodeName} is not published: ${messageOf(error)}`,
+        since: entry.failure?.since ?? Date.now(),
+        times,
+      };
+      entry.retryAt = Date.now() + Math.min(FIRST_RETRY_MS * 2 ** (times - 1), LAST_RETRY_MS);
+      if (!this.#stopped) this.#events.failed(deed, error, times);
+      const retry = () => {
+        this.#enqueue(entry);
+        this.#pump();
+        this.#events.again(deed.gateway);
+      };
+      setTimeout(retry, entry.retryAt - Date.now()).unref();
     } finally {
       entry.busy = false;
+      this.#enqueue(entry);
       this.#pump();
     }
   }
 }
 
 function newEntry(): Entry {
-  return { deed: null, busy: false, written: '', writtenAt: 0, lookingAgain: false, failures: 0, retryAt: 0 };
+  return { deed: null, busy: false, written: '', writtenAt: 0, lookingAgain: false, failure: null, retryAt: 0 };
 }

@@ -109,6 +109,11 @@ export class Remotes {
     for (const [key, planes] of this.#strangers) this.#strangers.set(key, { ...planes, [plane]: undefined });
   }
 
+  /** Peers that stand on the plane and are no known gateway's. */
+  strangers(plane: Plane): PeerFacts[] {
+    return [...this.#strangers.values()].flatMap((planes) => planes[plane] ?? []);
+  }
+
   #seeStranger(update: PeerUpdate, now: number): void {
     const { [update.plane]: before, ...others } = this.#strangers.get(update.key) ?? {};
     const planes = update.gone ? others : { ...others, [update.plane]: merge(before ?? null, update, now) };

@@ -134,6 +134,9 @@ function errors(agent: Agent, store: DirectoryStore): StatusError[] {
     const { code, owner, message, since } = failure;
     found.push({ code, gateway: owner === '' ? null : owner, message, since: since / 1000 });
   }
+  for (const { code, gateway, message, since } of agent.unpublished) {
+    found.push({ code, gateway, message, since: since / 1000 });
+  }
   for (const remote of agent.remotes.all) {
     if (remote.complaint === null) continue;
     const since = remote.differsSince === null ? null : remote.differsSince / 1000;

@@ -21,6 +21,7 @@ export interface SiteInputs {
   readonly nat: NatReport | null;
   readonly stunHole: HostPort | null;
   readonly synced: boolean;
+  readonly unread: boolean;
 }
 
 export function siteFacts(inputs: SiteInputs): SiteFacts {

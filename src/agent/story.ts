@@ -39,9 +39,7 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
 
     failed({ step, error }: Outcome & { error: Error }, stage: Stage, times: number): void {
       metrics.reconcileErrors.inc({ stage });
-      // Once, then rarer and rarer: it is retried for as long as it is wanted.
-      if ((times & (times - 1)) === 0)
-        logger.warn({ stage, times, err: error }, `${step.op} ${filedUnder(step)} failed`);
+      if (isRare(times)) logger.warn({ stage, times, err: error }, `${step.op} ${filedUnder(step)} failed`);
     },
 
     applied(_stage: Stage, seconds: number): void {
@@ -70,18 +68,33 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       peer(deed.gateway).info({ endpoint: deed.nodeName, fields: deed.fields }, 'published');
     },
 
+    unpublished(deed: PublishDeed, error: unknown, times: number): void {
+      metrics.reconcileErrors.inc({ stage: 'publish' });
+      if (isRare(times)) peer(deed.gateway).warn({ stage: 'publish', times, err: error }, 'publishing failed');
+    },
+
     refused(gateway: string, reason: string): void {
       peer(gateway).warn({ code: 'CORAX_GATEWAY' }, `refused: ${reason}`);
     },
 
-    /** Told when it changes, not each time it is met. */
+    /** Told when it changes, not each time it is met, until it is {@link overcome}. */
     trouble(what: string, error: unknown): void {
       const message = messageOf(error);
       if (troubles.get(what) === message) return;
       troubles.set(what, message);
       logger.warn({ err: error }, what);
     },
+
+    /** It works: should it fail again, that is told again. */
+    overcome(what: string): void {
+      if (troubles.delete(what)) logger.info(`${what}: works again`);
+    },
   };
+}
+
+/** Once, then rarer and rarer: what fails is retried for as long as it is wanted. */
+function isRare(times: number): boolean {
+  return (times & (times - 1)) === 0;
 }
 
 /** Few values, because they are a label. */

@@ -1,6 +1,8 @@
 /** What is in force and who wants it: the one place that both are kept. */
 import { diff, keyed, order } from '../decide/diff.js';
-import { type Item, type ItemKey, keyOf, sameItem } from '../model/item.js';
+import type { Prefix } from '../model/address.js';
+import { type CarryItem, type Item, type ItemKey, keyOf, sameItem } from '../model/item.js';
+import type { PublicKey } from '../model/key.js';
 import { DEVICES, type Plane } from '../model/names.js';
 import type { ItemStep } from '../model/step.js';
 
@@ -24,10 +26,27 @@ export function hangsOn(plane: Plane): (item: Item) => boolean {
   };
 }
 
+/** What must be there before the item can be: its device, or the peer that is to carry it. */
+export function hangsFrom(item: Item): ItemKey | null {
+  switch (item.kind) {
+    case 'peer':
+      return `device ${DEVICES[item.plane]}`;
+    case 'carry':
+      return `peer ${item.plane} ${item.peer}`;
+    case 'route':
+    case 'address':
+      return item.device === null ? null : `device ${item.device}`;
+    default:
+      return null;
+  }
+}
+
 export class World {
   readonly #observed = new Map<ItemKey, Item>();
   readonly #wanted = new Map<string, ReadonlyMap<ItemKey, Item>>();
   readonly #owners = new Map<ItemKey, string>();
+  /** Of what is observed: the prefixes that each peer carries. */
+  readonly #carried = new Map<string, Map<ItemKey, CarryItem>>();
   /** In force, and wanted by nobody. */
   readonly #unowned = new Set<ItemKey>();
 
@@ -39,8 +58,29 @@ export class World {
     return this.#owners.get(key);
   }
 
+  /** Does it stand, and nobody asks for it? */
+  isUnowned(key: ItemKey): boolean {
+    return this.#unowned.has(key);
+  }
+
   wantedBy(owner: string): ReadonlyMap<ItemKey, Item> {
     return this.#wanted.get(owner) ?? new Map();
+  }
+
+  /** What the peer carries as far as is known. */
+  carriedBy(plane: Plane, peer: PublicKey): CarryItem[] {
+    return [...(this.#carried.get(`${plane} ${peer}`)?.values() ?? [])];
+  }
+
+  /** By whom each prefix is carried: a peer a plane. */
+  carried(): Map<Prefix, Set<PublicKey>> {
+    const peers = new Map<Prefix, Set<PublicKey>>();
+    for (const carried of this.#carried.values()) {
+      for (const { prefix, peer } of carried.values()) {
+        peers.set(prefix, (peers.get(prefix) ?? new Set()).add(peer));
+      }
+    }
+    return peers;
   }
 
   /** The owner wants just these items from now on; the steps that are missing to that. */
@@ -71,7 +111,7 @@ export class World {
   /** The step was carried out. */
   confirm({ op, item }: ItemStep): void {
     const key = keyOf(item);
-    if (op === 'put') this.#observed.set(key, item);
+    if (op === 'put') this.#set(key, item);
     else this.#remove(key);
   }
 
@@ -103,7 +143,7 @@ export class World {
     for (const [key, item] of actual) {
       const known = this.#observed.get(key);
       if (known !== undefined && sameItem(known, item)) continue;
-      this.#observed.set(key, item);
+      this.#set(key, item);
       if (!this.#owners.has(key)) this.#unowned.add(key);
       const owner = this.#owners.get(key);
       const wanted = owner === undefined ? undefined : this.#wanted.get(owner)?.get(key);
@@ -112,8 +152,27 @@ export class World {
     return owners;
   }
 
+  #set(key: ItemKey, item: Item): void {
+    this.#uncarry(key);
+    this.#observed.set(key, item);
+    if (item.kind !== 'carry') return;
+    const peer = `${item.plane} ${item.peer}`;
+    const carried = this.#carried.get(peer) ?? new Map();
+    this.#carried.set(peer, carried.set(key, item));
+  }
+
   #remove(key: ItemKey): void {
+    this.#uncarry(key);
     this.#observed.delete(key);
     this.#unowned.delete(key);
+  }
+
+  #uncarry(key: ItemKey): void {
+    const item = this.#observed.get(key);
+    if (item?.kind !== 'carry') return;
+    const peer = `${item.plane} ${item.peer}`;
+    const carried = this.#carried.get(peer);
+    carried?.delete(key);
+    if (carried?.size === 0) this.#carried.delete(peer);
   }
 }

@@ -2,8 +2,10 @@
  * Which gateways may be installed. A gateway comes from whoever can write one, so what it claims is checked
  * against what others hold and against what must never be routed into a tunnel.
  */
-import { hostPrefix, type Ip, type Prefix } from '../model/address.js';
+import { formatHostPort, type HostPort, hostPrefix, type Ip, type Prefix, sameHostPort } from '../model/address.js';
 import type { Gateway } from '../model/gateway.js';
+import type { PublicKey } from '../model/key.js';
+import { Holes, holeOf } from './holes.js';
 import { PrefixIndex } from './prefix-index.js';
 import { relayOf } from './relations.js';
 
@@ -15,10 +17,13 @@ export interface AdmissionChange {
   readonly changed: ReadonlySet<string>;
 }
 
+/** Prefixes that tunnel peers carry in the kernel, and the keys of those peers (one a plane). */
+export type Carried = ReadonlyMap<Prefix, ReadonlySet<PublicKey>>;
+
 /**
- * Who holds a contested claim: the own gateway, then whoever was admitted first, then the older object, then
- * the first by name in byte order. So a newcomer can never take over what somebody else has, and somebody who
- * changes keeps what was there already.
+ * Who holds a contested claim: the own gateway, then whoever was admitted first, then whoever has its claims in
+ * the kernel from before a restart, then the older object, then the first by name in byte order. So a newcomer
+ * can never take over what somebody else has, and somebody who changes keeps what was there already.
  */
 export class Admission {
   readonly #known = new Map<string, Gateway>();
@@ -27,10 +32,13 @@ export class Admission {
   readonly #prefixes = new PrefixIndex();
   readonly #keys = new Map<string, string>();
   readonly #relays = new RelayAddresses();
+  /** Of admitted edges, but for those that say they are where a relay was already. */
+  readonly #holes = new Holes();
   readonly #claimsNode: (gateway: Gateway) => boolean;
   /** Known gateways that say this node is theirs; one of them is believed. */
   readonly #claimants = new Set<string>();
   #own: string | null = null;
+  #carried: Carried = new Map();
   #protected: ProtectedAddresses = new Map();
   #protectedIndex = new PrefixIndex();
 
@@ -51,6 +59,11 @@ export class Admission {
   /** The gateway that this node belongs to. */
   get own(): Gateway | null {
     return this.#own === null ? null : (this.#admitted.get(this.#own) ?? null);
+  }
+
+  /** What stood when the agent started: it counts for the first gateways that come. */
+  adopt(carried: Carried): void {
+    this.#carried = carried;
   }
 
   update(upserted: readonly Gateway[], removed: readonly string[]): AdmissionChange {
@@ -74,6 +87,7 @@ export class Admission {
       if (before !== undefined && sameClaims(before, gateway) && claimed === this.#claimants.has(name)) {
         this.#admitted.set(name, gateway);
         changed.add(name);
+        released = this.#moveHole(before, gateway) || released;
         continue;
       }
       released = this.#release(name, changed) || released;
@@ -83,6 +97,7 @@ export class Admission {
     // Who was refused can come in only when something became free.
     const evicted = this.#settle(released ? [...waiting, ...this.#refused.keys()] : waiting, incumbents, changed);
     if (evicted) this.#settle(this.#refused.keys(), incumbents, changed);
+    if (upserted.length > 0) this.#carried = new Map();
     return { changed };
   }
 
@@ -123,19 +138,57 @@ export class Admission {
       waiting.map((gateway) => {
         if (gateway.name === this.#own) return [gateway.name, 0];
         if (incumbents.has(gateway.name)) return [gateway.name, 1];
+        // Whoever claims more than it had may be after what another had.
+        const held = gateway.subnets.filter((prefix) => this.#hasCarried(gateway, prefix)).length;
+        if (held > 0) return [gateway.name, held === gateway.subnets.length ? 1 : 2];
         // Who covers a relay's address comes after the relay, and then may not.
-        return [gateway.name, relays.coveredBy(gateway) === null ? 2 : 3];
+        return [gateway.name, relays.coveredBy(gateway) === null ? 3 : 4];
       }),
     );
     const rankOf = (gateway: Gateway) => rank.get(gateway.name) as number;
     waiting.sort((a, b) => rankOf(a) - rankOf(b) || byAge(a, b));
+    let equals: Gateway[] = [];
     for (const gateway of waiting) {
+      // A hole is an edge's word only: it stands against relays that come later, and not against its equals.
+      if (equals[0] !== undefined && rankOf(equals[0]) !== rankOf(gateway)) {
+        for (const edge of equals) this.#keepHole(edge);
+        equals = [];
+      }
       if (gateway.name === this.#own) evicted = this.#evict(gateway, changed);
       const reason = this.#covers(gateway) ?? this.#contested(gateway);
-      if (reason === null) this.#admit(gateway, changed);
-      else this.#refuse(gateway.name, reason, changed);
+      if (reason === null) {
+        this.#admit(gateway, changed);
+        equals.push(gateway);
+      } else this.#refuse(gateway.name, reason, changed);
     }
+    for (const edge of equals) this.#keepHole(edge);
     return evicted;
+  }
+
+  #hasCarried({ active }: Gateway, prefix: Prefix): boolean {
+    return active?.publicKey != null && this.#carried.get(prefix)?.has(active.publicKey) === true;
+  }
+
+  #keepHole(gateway: Gateway): void {
+    const hole = holeOf(gateway);
+    if (hole !== null && this.#admitted.has(gateway.name) && !this.#isRelayAt(hole)) {
+      this.#holes.set(gateway.name, hole);
+    }
+  }
+
+  /** @returns whether a place became free */
+  #moveHole(before: Gateway, after: Gateway): boolean {
+    if (sameHostPort(holeOf(before), holeOf(after))) return false;
+    this.#holes.delete(after.name);
+    this.#keepHole(after);
+    return true;
+  }
+
+  #isRelayAt(place: HostPort): boolean {
+    return this.#relays.at(place.ip).some((name) => {
+      const gateway = this.#admitted.get(name);
+      return gateway !== undefined && sameHostPort(relayOf(gateway)?.address ?? null, place);
+    });
   }
 
   #admit(gateway: Gateway, changed: Set<string>): void {
@@ -160,6 +213,7 @@ export class Admission {
     const key = gateway.active?.publicKey;
     if (key) this.#keys.delete(key);
     this.#relays.delete(gateway);
+    this.#holes.delete(name);
     this.#admitted.delete(name);
     changed.add(name);
     return true;
@@ -206,8 +260,12 @@ export class Admission {
 
   /** A tunnel must not run through itself, nor through another's. */
   #misplaced(gateway: Gateway): string | null {
-    const ip = relayOf(gateway)?.address.ip;
-    if (ip === undefined) return null;
+    const relay = relayOf(gateway);
+    if (relay === null) return null;
+    const { ip } = relay.address;
+    // Everybody would take what comes from there for the relay's, and the edge would have no direct path any more.
+    const edge = this.#holes.at(relay.address);
+    if (edge !== null) return `is a relay at ${formatHostPort(relay.address)}, where gateway ${edge} is reached`;
     const holder = this.#prefixes.holderOf(hostPrefix(ip));
     // What is local to this node does not go through a tunnel.
     if (holder !== null && holder !== this.#own) return `is a relay at ${ip}, which is in gateway ${holder}'s subnets`;
@@ -250,6 +308,10 @@ class RelayAddresses {
     this.#index.delete(hostPrefix(ip));
   }
 
+  at(ip: Ip): readonly string[] {
+    return this.#names.get(ip) ?? [];
+  }
+
   within(prefix: Prefix): { readonly address: Ip; readonly names: readonly string[] } | null {
     const address = this.#index.holderOf(prefix) as Ip | null;
     return address === null ? null : { address, names: this.#names.get(address) ?? [] };
@@ -273,6 +335,7 @@ function byAge(a: Gateway, b: Gateway): number {
 function sameClaims(a: Gateway, b: Gateway): boolean {
   const same = (left: readonly Prefix[], right: readonly Prefix[]) =>
     left.length === right.length && left.every((prefix, index) => prefix === right[index]);
-  const address = (gateway: Gateway) => relayOf(gateway)?.address.ip;
-  return same(a.subnets, b.subnets) && a.active?.publicKey === b.active?.publicKey && address(a) === address(b);
+  const address = (gateway: Gateway) => relayOf(gateway)?.address ?? null;
+  const sameAddress = sameHostPort(address(a), address(b));
+  return same(a.subnets, b.subnets) && a.active?.publicKey === b.active?.publicKey && sameAddress;
 }

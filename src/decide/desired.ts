@@ -108,21 +108,23 @@ export function remoteEdgeItems(site: SiteFacts, remote: Site, memory: PathMemor
   const central = centralRelay(site.relays);
   const path = planeOf(memory);
   const direct = hasDirectPlane(site) && wantsPeer(memory, candidate.now);
+  // What only lingers is heard, and neither sent to nor probed: so the other end soon finds that it is alone there.
+  const heard = direct || (hasDirectPlane(site) && candidate.lingers);
+  const items: Item[] = heard
+    ? [peer('direct', remote, candidate.target), ...carries('direct', remote.gateway, remote.key)]
+    : [];
   // No way there, and none in the clear either.
-  if (central === null && !direct) return remote.gateway.subnets.map(unreachable);
-  const items: Item[] = [...pathRoutes(site, remote.gateway, path)];
+  if (central === null && !direct) return [...items, ...remote.gateway.subnets.map(unreachable)];
+  items.push(...pathRoutes(site, remote.gateway, path));
   if (central !== null) {
     items.push(...carries('relay', remote.gateway, central.key));
     const intervalMs =
       path === 'relay' && site.scale <= timing.IDLE_PROBES_PER_S ? timing.PROBE_MS : idleInterval(site);
     items.push(...probing(site, remote, { plane: 'relay', path, intervalMs, size: PROBE_SIZE, generation: 0 }));
   }
-  if (direct) {
-    items.push(peer('direct', remote, candidate.target), ...carries('direct', remote.gateway, remote.key));
-    // What is sent before there is a session is lost, and would count against the plane long after.
-    if (path === 'direct' || candidate.session)
-      items.push(...probing(site, remote, directProbe(site, memory, candidate)));
-  }
+  // What is sent before there is a session is lost, and would count against the plane long after.
+  if (direct && (path === 'direct' || candidate.session))
+    items.push(...probing(site, remote, directProbe(site, memory, candidate)));
   return items;
 }
 
@@ -133,6 +135,8 @@ export interface Candidate {
   readonly session: boolean;
   /** Probes of the direct plane answered in a row. */
   readonly answeredInRow: number;
+  /** The direct peer is left to the other end a little longer ({@link PathDecision.lingers}). */
+  readonly lingers: boolean;
 }
 
 /** Until the path is direct its probes are full-size: NATs that drop fragments must show before traffic is lost. */

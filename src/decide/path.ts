@@ -54,6 +54,8 @@ export interface PathInput {
   /** The other end's NAT must be opened from inside before anything of this end's reaches it. */
   readonly holdsBack: boolean;
   readonly probed: boolean;
+  /** The other end sends keepalives: its peer is heard whether it is used or not. raven's does not. */
+  readonly keepsAlive: boolean;
   readonly relay: PlaneFacts;
   readonly direct: PlaneFacts;
   readonly remotePath: Plane | null;
@@ -64,6 +66,8 @@ export type PathDeed = { readonly op: 'punch'; readonly ttl: number } | { readon
 export interface PathDecision {
   readonly memory: PathMemory;
   readonly deeds: readonly PathDeed[];
+  /** The direct plane keeps its peer though this end is off it: the other end may still be sending there. */
+  readonly lingers: boolean;
   /** When to decide again even if nothing changes; Infinity = never. */
   readonly wakeAt: number;
 }
@@ -108,8 +112,26 @@ export function currentProbe(memory: PathMemory, direct: PlaneFacts): ProbeFacts
   return direct.probe?.generation === memory.generation ? direct.probe : null;
 }
 
+type Move = Omit<PathDecision, 'lingers'>;
+
 export function decidePath(memory: PathMemory, observed: PathInput): PathDecision {
-  const input = withCurrentProbe(memory, observed);
+  const move = nextMove(memory, withCurrentProbe(memory, observed));
+  const until = wantsPeer(move.memory, observed.now) ? Number.NEGATIVE_INFINITY : lingersUntil(move.memory, observed);
+  if (observed.now > until) return { ...move, lingers: false };
+  return { ...move, lingers: true, wakeAt: Math.min(move.wakeAt, until + 1) };
+}
+
+/**
+ * Until when a peer that this end has no more use for is left to the other, which comes off it in its own time.
+ * Keepalives alone would keep it for ever at both ends: who sends them has to say that it is still direct.
+ */
+function lingersUntil(memory: PathMemory, { direct, remotePath, keepsAlive }: PathInput): number {
+  if (direct.peer === null) return Number.NEGATIVE_INFINITY;
+  const until = direct.peer.receivedAt + timing.IN_USE_MS;
+  return keepsAlive && remotePath !== 'direct' ? Math.min(until, memory.since + timing.IN_USE_MS) : until;
+}
+
+function nextMove(memory: PathMemory, input: PathInput): Move {
   const { verdict, waitingFor, now } = input;
   if (!verdict.may) return rest(forget(memory, verdict.reason, now));
   if (memory.state === 'direct') return whileDirect(memory, input);
@@ -134,7 +156,7 @@ export function currentChoice(memory: PathMemory, observed: PathInput): Choice {
   return choosePlane(relay, direct, planeOf(memory));
 }
 
-function rest(memory: PathMemory, wakeAt = Number.POSITIVE_INFINITY): PathDecision {
+function rest(memory: PathMemory, wakeAt = Number.POSITIVE_INFINITY): Move {
   return { memory, deeds: [], wakeAt };
 }
 
@@ -144,7 +166,7 @@ function forget(memory: PathMemory, reason: string, now: number): PathMemory {
 }
 
 /** A new try: the own NAT is opened first, then the peer is added. */
-function begin(memory: PathMemory, input: PathInput, reason: string): PathDecision {
+function begin(memory: PathMemory, input: PathInput, reason: string): Move {
   const { now } = input;
   // Coming late takes a standing peer away for a moment, which one that is in use must be spared.
   const lateBy = isIdle(input) ? lateness(input) : 0;
@@ -177,7 +199,7 @@ function lateness(input: PathInput): number {
   return Math.max(input.comesLast ? timing.COMES_LAST_MS : 0, input.holdsBack ? timing.HOLD_BACK_MS : 0);
 }
 
-function whilePunching(memory: PathMemory, input: PathInput): PathDecision {
+function whilePunching(memory: PathMemory, input: PathInput): Move {
   const direct = healthOf(input.direct, input.probed, input.now);
   if (direct.alive === true && hasSession(input.direct.peer, input.now)) return whileCandidate(memory, input);
   const waited = input.now - memory.startedAt;
@@ -188,7 +210,7 @@ function whilePunching(memory: PathMemory, input: PathInput): PathDecision {
 }
 
 /** The direct plane answers: is it good enough, for long enough, or is the other end there already? */
-function whileCandidate(memory: PathMemory, input: PathInput): PathDecision {
+function whileCandidate(memory: PathMemory, input: PathInput): Move {
   const choice = currentChoice(memory, input);
   const following = input.remotePath === 'direct';
   const answers = input.direct.probe?.answeredInRow ?? 0;
@@ -199,7 +221,7 @@ function whileCandidate(memory: PathMemory, input: PathInput): PathDecision {
   return rest({ ...memory, state: 'direct', since: input.now, reason, failures: 0, proven: true });
 }
 
-function keepPunching(memory: PathMemory, input: PathInput): PathDecision {
+function keepPunching(memory: PathMemory, input: PathInput): Move {
   const { now } = input;
   const reAddAt = memory.addAt + timing.RE_ADD_MS + jitter(memory, input);
   if (input.reAdds && input.direct.peer !== null && now >= reAddAt && isIdle(input)) {
@@ -223,14 +245,14 @@ function punch(memory: PathMemory, now: number): { memory: PathMemory; deeds: Pa
   return { memory: { ...memory, punches: memory.punches + 1, punchedAt: now }, deeds: [{ op: 'punch', ttl }] };
 }
 
-function fail(memory: PathMemory, input: PathInput, unproven: boolean): PathDecision {
+function fail(memory: PathMemory, input: PathInput, unproven: boolean): Move {
   const failures = memory.failures + 1;
   const what = unproven ? 'a handshake came, but no full-size probe passed' : 'no handshake came through';
   const nextTryAt = nextTry(input.pair, failures, memory.proven, input.now);
   return rest({ ...memory, state: 'relayed', since: input.now, reason: what, failures, nextTryAt }, nextTryAt);
 }
 
-function whileDirect(memory: PathMemory, input: PathInput): PathDecision {
+function whileDirect(memory: PathMemory, input: PathInput): Move {
   const { now } = input;
   const relay = healthOf(input.relay, input.probed, now);
   const direct = healthOf(input.direct, input.probed, now);

@@ -101,7 +101,7 @@ function decideEdge(
   const decision = decidePath(memory, input);
   const answeredInRow = currentProbe(decision.memory, facts.direct)?.answeredInRow ?? 0;
   const session = hasSession(facts.direct.peer, now);
-  const candidate = { now, target: input.target, session, answeredInRow };
+  const candidate = { now, target: input.target, session, answeredInRow, lingers: decision.lingers };
   const items = remoteEdgeItems(site, remote, decision.memory, candidate);
   const peer: PeerItem = {
     kind: 'peer',
@@ -140,6 +140,7 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
     comesLast: comesLast(localType, remoteType),
     holdsBack: holdsBack(remoteType),
     probed: isCorax(remote.endpoint) && remote.endpoint.probeAddress !== null && site.probeAddress !== null,
+    keepsAlive: isCorax(remote.endpoint),
     relay: facts.relay,
     direct: facts.direct,
     remotePath: facts.remotePath,

@@ -89,6 +89,8 @@ export interface SiteFacts {
   readonly relayEndpoints: readonly HostPort[];
   /** The store was read whole at least once. Until then nothing is removed. */
   readonly synced: boolean;
+  /** Gateways stand in the store of which no version could ever be read: what stands unasked may be theirs. */
+  readonly unread: boolean;
   readonly direct: DirectPolicy;
   /** Own prefixes, of all nodes of the own gateway. */
   readonly subnets: readonly Prefix[];

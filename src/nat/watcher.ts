@@ -13,13 +13,13 @@ export interface NatWatcherOptions {
   readonly jitter?: number;
   /** Quiet time after a kick, because addresses and routes change in bursts; 1 s. */
   readonly debounceMs?: number;
-  /** How soon a report that knows less than the last is checked by another run; 10 s. */
+  /** How soon a report that knows less than the last, or another type, is checked by another run; 10 s. */
   readonly confirmMs?: number;
   /** 0 up to 1; Math.random. */
   readonly random?: () => number;
 }
 
-/** A network that never rests must still get its report. */
+/** A network that never rests must still get its report, and so must a NAT that looks different each time. */
 const MAX_DISCARDED_IN_ROW = 3;
 
 export class NatWatcher {
@@ -29,7 +29,9 @@ export class NatWatcher {
   #running: Promise<void> | null = null;
   #kicked = false;
   #discarded = 0;
-  #doubted = false;
+  /** Reports in a row that were not passed on for want of a second one that says the same, and the latest. */
+  #doubts = 0;
+  #doubted: NatReport | null = null;
   #last: NatReport | null = null;
 
   constructor(options: NatWatcherOptions) {
@@ -86,7 +88,7 @@ export class NatWatcher {
   #pause(): number {
     const { intervalMs, jitter, debounceMs, confirmMs, random } = this.#options;
     if (this.#kicked) return debounceMs;
-    return (this.#doubted ? Math.min(confirmMs, intervalMs) : intervalMs) * (1 + jitter * (2 * random() - 1));
+    return (this.#doubted !== null ? Math.min(confirmMs, intervalMs) : intervalMs) * (1 + jitter * (2 * random() - 1));
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -106,11 +108,27 @@ export class NatWatcher {
       return;
     }
     this.#discarded = 0;
-    // One run with bad luck must not throw away what is known: it takes two in a row.
-    this.#doubted = !this.#doubted && this.#last !== null && knowledge(report) < knowledge(this.#last);
-    if (this.#doubted || (this.#last !== null && sameFindings(report, this.#last))) return;
+    if (this.#isDoubtful(report)) {
+      this.#doubted = report;
+      this.#doubts += 1;
+      return;
+    }
+    this.#doubted = null;
+    this.#doubts = 0;
+    if (this.#last !== null && sameFindings(report, this.#last)) return;
     this.#last = report;
     this.#options.onReport(report);
+  }
+
+  /**
+   * One run with bad luck must not throw away what is known, nor direct paths: a NAT that rebinds between two
+   * mapping tests looks symmetric. It takes two in a row that agree.
+   */
+  #isDoubtful(report: NatReport): boolean {
+    const last = this.#last;
+    if (last === null || this.#doubts >= MAX_DISCARDED_IN_ROW) return false;
+    const another = last.type !== null && report.type !== last.type;
+    return (another || knowledge(report) < knowledge(last)) && report.type !== this.#doubted?.type;
   }
 }
 

@@ -56,15 +56,18 @@ export class Prober {
     return steps.map(() => failure);
   }
 
-  /** What is known of every target now. */
-  async read(): Promise<ProbeReading[]> {
-    const snapshot = await this.#engine.probeSnapshot();
-    return Array.from({ length: snapshot.count }, (_, index) => index).flatMap((index) => {
+  /** What is known of every target now; made as it is asked for, because it may be much. */
+  async read(): Promise<Iterable<ProbeReading>> {
+    return this.#readings(await this.#engine.probeSnapshot());
+  }
+
+  *#readings(snapshot: ProbeSnapshot): Generator<ProbeReading> {
+    for (let index = 0; index < snapshot.count; index++) {
       const target = this.#byId.get(snapshot.ids[index] as number);
-      if (target === undefined) return [];
+      if (target === undefined) continue;
       const { gateway, plane, generation } = target.item;
-      return [{ gateway, plane, facts: factsAt(snapshot, index, generation) }];
-    });
+      yield { gateway, plane, facts: factsAt(snapshot, index, generation) };
+    }
   }
 
   /** The gateway and plane that an event is about; null for a target that is gone. */

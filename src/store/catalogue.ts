@@ -8,7 +8,7 @@ import type { Refusal, StoreBatch } from './store.js';
 interface Entry {
   /** The last good version. */
   gateway: Gateway | null;
-  problem: { readonly name: string; readonly reason: string; readonly line: number | null } | null;
+  problem: Extract<ReadDocument, { ok: false }> | null;
 }
 
 const byteOrder = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
@@ -19,6 +19,8 @@ export class Catalogue {
   readonly #claims = new Map<string, string[]>();
   readonly #reported = new Map<string, Gateway>();
   readonly #refusals = new Map<string, Refusal>();
+  /** Files that are refused and never held a good version. */
+  readonly #unread = new Set<string>();
   readonly #touchedNames = new Set<string>();
   readonly #touchedFiles = new Set<string>();
 
@@ -97,7 +99,7 @@ export class Catalogue {
     refused.sort((a, b) => byteOrder(a.source, b.source));
     this.#touchedNames.clear();
     this.#touchedFiles.clear();
-    return { upserted, refused, removed };
+    return { upserted, refused, removed, unread: this.#unread.size > 0 };
   }
 
   #takeRefusal(file: string): Refusal[] {
@@ -105,7 +107,19 @@ export class Catalogue {
     const before = this.#refusals.get(file);
     if (refusal === null) this.#refusals.delete(file);
     else this.#refusals.set(file, refusal);
+    if (this.#isUnread(file)) this.#unread.add(file);
+    else this.#unread.delete(file);
     return refusal === null || isDeepStrictEqual(refusal, before) ? [] : [refusal];
+  }
+
+  #consequence(file: string, { gateway }: Entry): string {
+    if (gateway !== null && this.fileOf(gateway.name) === file) return '; the last good version stays in force';
+    return this.#isUnread(file) ? '; until it is repaired or removed, nothing is deleted that may be its' : '';
+  }
+
+  #isUnread(file: string): boolean {
+    const entry = this.#entries.get(file);
+    return entry !== undefined && entry.gateway === null && entry.problem !== null && !entry.problem.foreign;
   }
 
   #refusalOf(file: string): Refusal | null {
@@ -120,10 +134,9 @@ export class Catalogue {
       return { name: gateway.name, reason, source };
     }
     const name = gateway !== null && first === file ? gateway.name : problem.name;
-    const stays = gateway !== null && first === file ? '; the last good version stays in force' : '';
     return {
       name,
-      reason: problem.reason + stays,
+      reason: problem.reason + this.#consequence(file, entry),
       source: problem.line === null ? source : `${source}:${problem.line}`,
     };
   }

@@ -56,8 +56,8 @@ export class DirectoryStore implements GatewayStore {
   #known: string | null = null;
   #error: StoreHealth['lastError'] = null;
   #lastSync: number | null = null;
-  /** The first batch was given. */
-  #told = false;
+  /** `unread` as it was given last; null before the first batch. */
+  #told: boolean | null = null;
 
   constructor(folder: string, options: DirectoryOptions = {}) {
     this.#folder = folder;
@@ -183,8 +183,8 @@ export class DirectoryStore implements GatewayStore {
     if (!this.#synced || this.#stopped) return;
     const batch = this.#catalogue.take();
     const empty = batch.upserted.length + batch.refused.length + batch.removed.length === 0;
-    if (empty && this.#told) return;
-    this.#told = true;
+    if (empty && this.#told === batch.unread) return;
+    this.#told = batch.unread;
     this.#onChange({ synced: true, ...batch });
   }
 

@@ -1,13 +1,20 @@
 /** One file of the directory store: text to Gateway, with the line of what is wrong. Pure. */
 import { Composer, type CST, type Document, isMap, isScalar, isSeq, Lexer, LineCounter, Parser, visit } from 'yaml';
-import { type Gateway, parseGateway } from '../model/gateway.js';
+import { GATEWAY_API_VERSION, GATEWAY_KIND, type Gateway, parseGateway } from '../model/gateway.js';
 import { printable, quote } from '../model/quote.js';
 
 export type DocumentFormat = 'yaml' | 'json';
 
 export type ReadDocument =
   | { readonly ok: true; readonly gateway: Gateway }
-  | { readonly ok: false; readonly name: string; readonly reason: string; readonly line: number | null };
+  | {
+      readonly ok: false;
+      readonly name: string;
+      readonly reason: string;
+      readonly line: number | null;
+      /** Plainly no Gateway but another kind of object, which asks nothing of us. */
+      readonly foreign?: boolean;
+    };
 
 /** The text is no document, or the document no single Gateway. */
 export class DocumentError extends Error {
@@ -40,7 +47,8 @@ export function readDocument(text: string, format: DocumentFormat, fallbackName:
     refuseOtherKinds(value);
     const parsed = parseGateway(value, fallbackName);
     if (parsed.ok) return parsed;
-    return { ok: false, name: parsed.name, reason: parsed.reason, line: lineOf(yaml ?? tryYaml(text), parsed.path) };
+    const line = lineOf(yaml ?? tryYaml(text), parsed.path);
+    return { ok: false, name: parsed.name, reason: parsed.reason, line, foreign: isForeign(value) };
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error;
     return { ok: false, name: fallbackName, reason: error.message, line: error.line };
@@ -56,6 +64,14 @@ function refuseOtherKinds(value: unknown): void {
   if (typeof value === 'object' && (!kind || !apiVersion)) {
     throw new DocumentError('apiVersion and kind are missing: is this a Gateway?', 1);
   }
+}
+
+/** Both must say so: one of them alone may be a slip of the pen in a Gateway. */
+function isForeign(value: unknown): boolean {
+  const { apiVersion, kind } = (value ?? {}) as { apiVersion?: unknown; kind?: unknown };
+  const [group] = GATEWAY_API_VERSION.split('/');
+  const otherGroup = typeof apiVersion === 'string' && !apiVersion.startsWith(`${group}/`);
+  return otherGroup && typeof kind === 'string' && kind !== GATEWAY_KIND;
 }
 
 export function loadJson(text: string): unknown {

@@ -3,8 +3,14 @@ import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { codeOf, messageOf } from '../errors.js';
-import { formatOf, LOCK_PREFIX, TEMP_PREFIX } from './files.js';
+import { formatOf } from './files.js';
 import type { StoreHealth } from './store.js';
+
+/**
+ * Of hidden names the only one that tells of Gateways: a mounted ConfigMap's files are links through it, and it is
+ * swapped in their stead. Others are drafts of editors and rsync, and our own locks.
+ */
+const KUBERNETES_DATA = '..data';
 
 export interface FolderEvents {
   /** A Gateway file was touched. */
@@ -71,10 +77,10 @@ export class FolderWatch {
 
   #report(name: string | null): void {
     // The folder itself was moved or deleted. One that is made anew may get the same inode.
-    if (name === null || name === basename(resolve(this.#folder))) this.close();
-    if (name === null) this.#events.unclear();
-    else if (formatOf(name) !== null) this.#events.name(name);
-    else if (!name.startsWith(LOCK_PREFIX) && !name.startsWith(TEMP_PREFIX)) this.#events.unclear();
+    const itself = name === null || name === basename(resolve(this.#folder));
+    if (itself) this.close();
+    if (name !== null && formatOf(name) !== null) this.#events.name(name);
+    else if (itself || !name.startsWith('.') || name === KUBERNETES_DATA) this.#events.unclear();
   }
 
   async #identify(): Promise<string> {

@@ -24,6 +24,11 @@ export interface StoreBatch {
   readonly refused: readonly Refusal[];
   /** Names of gateways that were upserted once and are gone. */
   readonly removed: readonly string[];
+  /**
+   * Something stands refused of which there never was a good version: what it asks for is not known, and so
+   * what nobody else asks for may be its.
+   */
+  readonly unread: boolean;
 }
 
 /** Fields to write into the endpoint of type `tunnel` of one node. */

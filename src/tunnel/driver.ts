@@ -1,5 +1,5 @@
 /** What a tunnel backend does for the agent. It has two devices, one a plane; a path is a route to one of them. */
-import type { HostPort } from '../model/address.js';
+import type { HostPort, Prefix } from '../model/address.js';
 import type { CarryItem, DeviceItem, Item, PeerItem } from '../model/item.js';
 import type { PublicKey } from '../model/key.js';
 import type { Plane } from '../model/names.js';
@@ -20,6 +20,16 @@ export interface PeerUpdate {
   readonly lastHandshake: number;
   readonly rxBytes: number;
   readonly txBytes: number;
+  /** All that it carries, where that may have changed; else null. */
+  readonly carries: readonly Prefix[] | null;
+}
+
+/** A look at one plane. */
+export interface PlaneReading {
+  /** The device has another key, port or mark than it was given. */
+  readonly altered: boolean;
+  /** Made as they are asked for: they may be many, and can be taken in slices. */
+  readonly peers: Iterable<PeerUpdate>;
 }
 
 export interface TunnelDriver {
@@ -28,8 +38,10 @@ export interface TunnelDriver {
   observe(): Promise<Item[]>;
   /** One result a step, in their order: null, or why it failed. A failed step stops no other. */
   apply(steps: readonly TunnelStep[]): Promise<Array<Error | null>>;
-  /** What changed on a plane since the last poll of it; everything at the first. */
-  poll(plane: Plane): Promise<PeerUpdate[]>;
+  /** What changed on a device since the last poll of it; everything at the first. */
+  poll(device: DeviceItem): Promise<PlaneReading>;
+  /** Is the device up, with the MTU that it was given? True where it is gone: that is poll's to tell. */
+  isUp(device: DeviceItem): Promise<boolean>;
   /** Removes the devices and all that hangs on them. */
   destroy(): Promise<void>;
 }

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { CarryItem, DeviceItem, Item, PeerItem } from '../model/item.js';
-import type { PublicKey } from '../model/key.js';
+import { type PublicKey, publicKeyFromBytes } from '../model/key.js';
 import { DEVICES, KEEPALIVE_S, PLANES, type Plane, TUNNEL_FWMARK } from '../model/names.js';
 import type { PutStep } from '../model/step.js';
 import { ChangeFlag, type Engine, type WgDelta } from '../native.js';
 import { endpointAt, keyAt, type PeerChange, packPeers, prefixesAt } from './columns.js';
-import type { PeerUpdate, TunnelDriver, TunnelStep } from './driver.js';
+import type { PeerUpdate, PlaneReading, TunnelDriver, TunnelStep } from './driver.js';
+import { publicKeyOf } from './keys.js';
 
 /** Peers given to the kernel in one go. Each new one costs a Curve25519 multiplication and answers at once. */
 const BATCH = 256;
@@ -16,12 +17,14 @@ export class WireguardDriver implements TunnelDriver {
   readonly #engine: Engine;
   readonly #privateKey: Uint8Array;
   readonly #presharedKey: Uint8Array;
+  readonly #publicKey: PublicKey;
 
   /** Both keys are 32 bytes. */
   constructor(engine: Engine, privateKey: Uint8Array, presharedKey: Uint8Array) {
     this.#engine = engine;
     this.#privateKey = privateKey;
     this.#presharedKey = presharedKey;
+    this.#publicKey = publicKeyOf(privateKey);
   }
 
   async observe(): Promise<Item[]> {
@@ -53,9 +56,16 @@ export class WireguardDriver implements TunnelDriver {
     return results;
   }
 
-  async poll(plane: Plane): Promise<PeerUpdate[]> {
-    const delta = await this.#engine.wgDelta(DEVICES[plane]);
-    return Array.from({ length: delta.count }, (_, index) => updateAt(plane, delta, index));
+  async poll({ plane, name, listenPort }: DeviceItem): Promise<PlaneReading> {
+    const delta = await this.#engine.wgDelta(name);
+    const key = delta.publicKey === null ? null : publicKeyFromBytes(delta.publicKey);
+    const altered = delta.listenPort !== listenPort || delta.fwmark !== TUNNEL_FWMARK || key !== this.#publicKey;
+    return { altered, peers: updatesIn(plane, delta) };
+  }
+
+  async isUp({ name, mtu }: DeviceItem): Promise<boolean> {
+    const link = (await this.#engine.links()).find((candidate) => candidate.name === name);
+    return link === undefined || (link.up && link.mtu === mtu);
   }
 
   async destroy(): Promise<void> {
@@ -171,6 +181,10 @@ function dropped(items: readonly CarryItem[]): PeerChange[] {
   ];
 }
 
+function* updatesIn(plane: Plane, delta: WgDelta): Generator<PeerUpdate> {
+  for (let index = 0; index < delta.count; index++) yield updateAt(plane, delta, index);
+}
+
 function updateAt(plane: Plane, delta: WgDelta, index: number): PeerUpdate {
   const changes = delta.changes[index] as number;
   return {
@@ -182,6 +196,7 @@ function updateAt(plane: Plane, delta: WgDelta, index: number): PeerUpdate {
     lastHandshake: delta.lastHandshakes[index] as number,
     rxBytes: delta.rxBytes[index] as number,
     txBytes: delta.txBytes[index] as number,
+    carries: (changes & (ChangeFlag.Added | ChangeFlag.AllowedIps)) !== 0 ? prefixesAt(delta, index) : null,
   };
 }
 

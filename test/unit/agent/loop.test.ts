@@ -56,6 +56,75 @@ describe('the loop', () => {
     assert.ok(rig.converged, 'nothing left');
   });
 
+  const left = () => {
+    rig.world.found(
+      [
+        { kind: 'device', plane: 'relay', name: DEVICES.relay, listenPort: 4500, mtu: 0 },
+        { kind: 'peer', plane: 'relay', gateway: '', key: keyOf(77), endpoint: null },
+        { kind: 'carry', plane: 'relay', prefix: prefix('10.0.2.0/24'), peer: keyOf(77) },
+        {
+          kind: 'route',
+          table: TABLES.path,
+          prefix: prefix('10.77.0.0/24'),
+          metric: 0,
+          device: DEVICES.relay,
+          source: null,
+        },
+      ],
+      () => true,
+    );
+  };
+  const deletes = () => rig.steps.filter((step) => step.op === 'delete').map(stepKey);
+
+  it('deletes nothing that may belong to a gateway that could not be read, until it is read', async () => {
+    start(own);
+    left();
+    rig.take([own, relay(1), gateway(2)], [], true);
+    await rig.rest();
+    assert.deepEqual(deletes(), []);
+    assert.ok(rig.has('rule 4 101 9028 - 0 0') && rig.has('route 9028 10.0.2.0/24 0'), 'the rest is done');
+    const carry = rig.world.observed.get('carry relay 10.0.2.0/24');
+    assert.equal(carry?.kind === 'carry' && carry.peer, keyOf(77), 'nor is taken away what it carries');
+    rig.take([relay(2, { key: keyOf(77) })]);
+    await rig.rest();
+    assert.deepEqual(deletes(), ['delete route 9028 10.77.0.0/24 0']);
+    assert.ok(rig.has(`peer relay ${keyOf(77)}`), 'it was a relay');
+    assert.ok(rig.converged, 'converged');
+  });
+
+  it('gives what nobody has to whom it belongs, once all is read', async () => {
+    start(own);
+    left();
+    rig.take([own, relay(1), gateway(2)], [], true);
+    await rig.rest();
+    rig.take([]);
+    await rig.rest();
+    const carry = rig.world.observed.get('carry relay 10.0.2.0/24');
+    assert.equal(carry?.kind === 'carry' && carry.peer, relay(1).active?.publicKey);
+    assert.ok(!rig.has(`peer relay ${keyOf(77)}`), 'a stranger');
+    assert.ok(rig.converged, 'converged');
+  });
+
+  it('does nothing at all, and does not spin, while its own gateway may be the one that could not be read', async () => {
+    start(own);
+    left();
+    rig.take([relay(1), gateway(2)], [], true);
+    await rig.rest();
+    assert.deepEqual(rig.taken(), []);
+    assert.ok(rig.turns <= 3, `${rig.turns} turns`);
+    rig.take([own]);
+    await rig.until(() => rig.has('route 9028 10.0.2.0/24 0') && rig.converged);
+  });
+
+  it('takes everything down when it belongs to no gateway, and all was read', async () => {
+    start(own);
+    left();
+    rig.site = { ...rig.site, self: null, role: 'idle' };
+    rig.take([relay(1), gateway(2)]);
+    await rig.rest();
+    assert.equal(deletes().length, 4);
+  });
+
   it('does things in an order in which nothing is relied on before it is there', async () => {
     start(own);
     rig.take([own, gateway(2), relay(1)]);
@@ -129,6 +198,29 @@ describe('the loop', () => {
     assert.match([...rig.failures.all][0]?.message ?? '', /no memory/);
     await rig.until(() => rig.has(`peer relay ${relay(1).active?.publicKey}`) && rig.has('carry relay 10.0.2.0/24'));
     await rig.until(() => rig.converged);
+  });
+
+  it('tries at once what failed for want of a device or peer, when that is there', async () => {
+    start(own);
+    let broken = true;
+    const hanging = /^put (device raven-wg0|peer relay|carry relay|address raven-wg0|route 90.. \S+ 0$)/;
+    rig.fails = (step) => (broken && hanging.test(stepKey(step)) ? new Error('no such device') : null);
+    rig.take([own, gateway(2), relay(1)]);
+    // All that hangs on the device has failed so often that its own pauses are long by now.
+    await rig.until(() => rig.steps.filter((step) => stepKey(step) === 'put device raven-wg0').length >= 1);
+    for (const { owner } of [...rig.failures.all]) {
+      for (const key of rig.world.wantedBy(owner).keys()) {
+        if (key === 'device raven-wg0' || !hanging.test(`put ${key}`)) continue;
+        for (let times = 0; times < 6; times++) rig.failures.failed(key, owner, new Error('no'), Date.now());
+      }
+    }
+    broken = false;
+    rig.taken();
+    await rig.until(() => rig.has('device raven-wg0'));
+    await rig.rest();
+    for (const key of ['address raven-wg0 10.0.1.1', 'carry relay 10.0.2.0/24', 'route 9028 10.0.2.0/24 0'])
+      assert.ok(rig.has(key), key);
+    assert.ok(rig.converged, 'converged');
   });
 
   it('backs off from what goes on failing, and does not spin', async () => {

@@ -112,6 +112,9 @@ describe('the publisher', () => {
       assert.equal(again.length, attempts);
     }
     assert.equal(failed.length, 3);
+    assert.deepEqual(publisher.failures, [
+      { gateway: 'a', code: 'CORAX_STORE', message: 'a-node is not published: no', since: 1_800_000_000_000, times: 3 },
+    ]);
     failing = false;
     publisher.publish(deed('a', hole(2)));
     await settled();
@@ -119,6 +122,16 @@ describe('the publisher', () => {
       written.map(({ fields }) => fields.publicPort),
       [2],
     );
+    assert.deepEqual(publisher.failures, []);
+  });
+
+  it('forgets a failure when nobody wishes the write any more', async () => {
+    failing = true;
+    publisher.publish(deed('a', hole(1)));
+    await settled();
+    assert.equal(publisher.failures.length, 1);
+    mock.timers.tick(6_000);
+    assert.deepEqual([again, publisher.failures], [['a'], []]);
   });
 
   it('keeps a wish that comes while it backs off, and nobody else waits', async () => {

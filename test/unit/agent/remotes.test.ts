@@ -19,6 +19,7 @@ const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
   lastHandshake: NOW / 1000,
   rxBytes: 1000,
   txBytes: 1000,
+  carries: null,
   ...more,
 });
 
@@ -103,6 +104,26 @@ describe('failures', () => {
     assert.equal(failures.nextRetry(), Number.POSITIVE_INFINITY);
   });
 
+  it('are forgotten for one owner without a look at the others', () => {
+    const failures = new Failures();
+    for (let owner = 0; owner < 3; owner++) {
+      for (const key of ['a', 'b']) failures.failed(`${key} ${owner}`, `o${owner}`, new Error('x'), NOW);
+    }
+    const asked: string[] = [];
+    failures.forget('o1', (key) => {
+      asked.push(key);
+      return key === 'a 1';
+    });
+    assert.deepEqual(asked, ['a 1', 'b 1']);
+    assert.equal(failures.failed('a 1', 'o2', new Error('it passed to another'), NOW).times, 2);
+    failures.forget('o1', () => assert.fail('it has none'));
+    failures.forget('o2', () => false);
+    assert.deepEqual(
+      [...failures.all].map(({ owner }) => owner),
+      ['o0', 'o0'],
+    );
+  });
+
   it('of deeds wake nobody, and are kept for a while to back off from', () => {
     const failures = new Failures();
     failures.failed('punch x', 'x', new Error('x'), NOW, false);
@@ -119,7 +140,13 @@ describe('gateways', () => {
   it('tell the own one, relays, edges and remotes apart, and follow changes', () => {
     const remotes = new Remotes();
     const gateways = new Gateways('node-1', remotes);
-    gateways.take({ synced: true, upserted: [gateway(1), gateway(2), relay(1)], refused: [], removed: [] });
+    gateways.take({
+      synced: true,
+      upserted: [gateway(1), gateway(2), relay(1)],
+      refused: [],
+      removed: [],
+      unread: false,
+    });
     assert.equal(gateways.own?.name, 'gw-1');
     assert.equal(gateways.remoteEdges, 1);
     assert.deepEqual(
@@ -135,6 +162,7 @@ describe('gateways', () => {
       upserted: [gateway(1, { node: 'node-9' }), gateway(2, { node: 'node-1' })],
       refused: [],
       removed: ['relay-1'],
+      unread: false,
     });
     assert.equal(gateways.own?.name, 'gw-2');
     assert.deepEqual(

@@ -72,13 +72,13 @@ export class Rig {
   }
 
   /** As the agent does on a batch of the store's. */
-  take(upserted: readonly Gateway[], removed: readonly string[] = []): void {
-    const changed = this.gateways.take({ synced: true, upserted, refused: [], removed });
+  take(upserted: readonly Gateway[], removed: readonly string[] = [], unread = false): void {
+    const changed = this.gateways.take({ synced: true, upserted, refused: [], removed, unread });
     for (const name of changed) this.loop.mark(name);
     const before = this.site;
-    this.site = { ...this.site, synced: true, relays: sortRelays(this.gateways.relays) };
+    this.site = { ...this.site, synced: true, unread, relays: sortRelays(this.gateways.relays) };
     const same = (a: SiteFacts, b: SiteFacts) =>
-      JSON.stringify([a.relays, a.synced]) === JSON.stringify([b.relays, b.synced]);
+      JSON.stringify([a.relays, a.synced, a.unread]) === JSON.stringify([b.relays, b.synced, b.unread]);
     if (!same(before, this.site)) this.loop.markAll();
     else this.loop.mark('');
   }

@@ -5,7 +5,7 @@ import { Admission } from '#src/decide/admission.js';
 import { relayOf } from '#src/decide/relations.js';
 import { contains, type Ip, overlaps, type Prefix } from '#src/model/address.js';
 import type { Gateway } from '#src/model/gateway.js';
-import { type GatewayOptions, gateway, ip, keyOf, relay } from './fixtures.js';
+import { at, type GatewayOptions, gateway, ip, keyOf, prefix, relay } from './fixtures.js';
 
 const OWN = 'node-1';
 
@@ -97,6 +97,54 @@ describe('admission: who holds a contested subnet', () => {
     judge.update([claiming(8, '10.9.0.0/24')], []);
     judge.update([gateway(1)], []);
     assert.deepEqual(admitted(judge), ['gw-1', 'gw-8']);
+  });
+});
+
+describe('admission: what stands in the kernel after a restart', () => {
+  const carried = (...held: [string, number][]) =>
+    new Map(held.map(([subnet, key]) => [prefix(subnet), new Set([keyOf(key)])]));
+  const newcomer = claiming(3, '10.5.0.0/24', { name: 'aaa', created: 1 });
+  const cases: [string, ReturnType<typeof carried>, Gateway[], string[]][] = [
+    ['says who had it', carried(['10.5.0.0/24', 5]), [newcomer, claiming(5, '10.5.0.0/24')], ['gw-5']],
+    ['says nothing for another key', carried(['10.5.0.0/24', 99]), [newcomer, claiming(5, '10.5.0.0/24')], ['aaa']],
+    [
+      'does not speak for who had something else and wants more',
+      carried(['10.3.0.0/24', 3], ['10.5.0.0/24', 5]),
+      [gateway(3, { name: 'aaa', subnets: ['10.3.0.0/24', '10.5.0.0/24'] }), claiming(5, '10.5.0.0/24')],
+      ['gw-5'],
+    ],
+    [
+      'does for who has grown, against who had nothing',
+      carried(['10.5.0.0/24', 5]),
+      [newcomer, gateway(5, { subnets: ['10.5.0.0/24', '10.6.0.0/24'] })],
+      ['gw-5'],
+    ],
+    [
+      'does not help against the own gateway',
+      carried(['10.0.1.0/24', 5]),
+      [gateway(1), claiming(5, '10.0.1.0/24')],
+      ['gw-1'],
+    ],
+  ];
+  for (const [name, stands, batch, expected] of cases) {
+    it(name, () => {
+      for (const order of [batch, [...batch].reverse()]) {
+        const judge = admission();
+        judge.adopt(stands);
+        judge.protect(new Map());
+        judge.update([], []);
+        judge.update(order, []);
+        assert.deepEqual(admitted(judge), expected);
+      }
+    });
+  }
+
+  it('counts once: later it is who was admitted', () => {
+    const judge = admission();
+    judge.adopt(carried(['10.5.0.0/24', 5]));
+    judge.update([newcomer], []);
+    judge.update([claiming(5, '10.5.0.0/24')], []);
+    assert.deepEqual(admitted(judge), ['aaa']);
   });
 });
 
@@ -206,6 +254,71 @@ describe('admission: relays', () => {
     assert.deepEqual(admitted(judge), ['relay-2']);
     judge.update([], ['relay-2']);
     assert.deepEqual(admitted(judge), ['gw-5']);
+  });
+});
+
+describe('admission: a relay where an edge is reached', () => {
+  const hole = at('198.51.100.5', 40_000);
+  const edge = gateway(5, { hole });
+  const posing = relay(1, { hole });
+
+  it('is refused, and let in when the edge has moved or is gone; at another port it is welcome', () => {
+    const judge = admission();
+    judge.update([edge], []);
+    judge.update([posing, relay(2, { hole: { ...hole, port: 4501 } })], []);
+    assert.deepEqual(admitted(judge), ['gw-5', 'relay-2']);
+    assert.match(reason(judge, 'relay-1'), /is a relay at 198\.51\.100\.5:40000, where gateway gw-5 is reached/);
+    judge.update([gateway(5, { hole: at('198.51.100.5', 40_001) })], []);
+    assert.ok(judge.admitted.has('relay-1'), 'moved');
+    judge.update([], ['relay-1', 'gw-5']);
+    judge.update([edge], []);
+    judge.update([posing], []);
+    assert.ok(!judge.admitted.has('relay-1'), 'again');
+    judge.update([], ['gw-5']);
+    assert.ok(judge.admitted.has('relay-1'), 'gone');
+  });
+
+  it('stays, when it was there first: an edge that says so does it no harm', () => {
+    const judge = admission();
+    judge.update([posing], []);
+    judge.update([edge], []);
+    judge.update([relay(1, { hole, subnets: ['10.222.0.0/24'], probeAddress: null })], []);
+    assert.deepEqual(admitted(judge), ['gw-5', 'relay-1']);
+    judge.update([gateway(5, { hole: at('198.51.100.9') })], []);
+    judge.update([edge], []);
+    judge.update([posing], []);
+    assert.deepEqual(admitted(judge), ['gw-5', 'relay-1']);
+  });
+
+  it('comes with the edge in a first reading, in which nobody was first; one that had its claims was', () => {
+    for (const order of [
+      [edge, posing],
+      [posing, edge],
+    ]) {
+      const judge = admission();
+      judge.update(order, []);
+      assert.deepEqual(admitted(judge), ['gw-5', 'relay-1']);
+      const again = admission();
+      again.adopt(new Map([[prefix('10.0.5.0/24'), new Set([keyOf(5)])]]));
+      again.update(order, []);
+      assert.deepEqual(admitted(again), ['gw-5']);
+      const both = admission();
+      both.adopt(
+        new Map([
+          [prefix('10.0.5.0/24'), new Set([keyOf(5)])],
+          [prefix('10.200.1.0/24'), new Set([keyOf(1001)])],
+        ]),
+      );
+      both.update(order, []);
+      assert.deepEqual(admitted(both), ['gw-5', 'relay-1']);
+    }
+  });
+
+  it('is refused at the own hole too', () => {
+    const judge = admission();
+    judge.update([gateway(1, { hole })], []);
+    judge.update([posing], []);
+    assert.deepEqual(admitted(judge), ['gw-1']);
   });
 });
 

@@ -122,6 +122,7 @@ export function siteFacts(own: Gateway, relays: readonly Gateway[], more: Partia
     relays: sortRelays(relays.flatMap((of) => relayOf(of) ?? [])),
     relayEndpoints: [],
     synced: true,
+    unread: false,
     direct: 'auto',
     subnets: own.subnets,
     scale: 4,

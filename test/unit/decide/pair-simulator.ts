@@ -46,6 +46,8 @@ interface Peer {
 export class End {
   readonly reAdds: number[] = [];
   readonly removals: { at: number; receivedAt: number }[] = [];
+  /** How often the peer was taken away while the other end was on the direct path, with nothing in its way. */
+  abandoned = 0;
   readonly punches: number[] = [];
   readonly states: { at: number; state: string; reason: string }[] = [];
   readonly decisions: number[] = [];
@@ -53,6 +55,9 @@ export class End {
   hole = 0;
   wakes = 0;
   knowsHoles = false;
+  /** This end alone has reason not to go direct. */
+  forbidden = false;
+  lingers = false;
   type: NatType | null;
   peer: Peer | null = null;
   /** What the own NAT has of the flow to the other end; `good`: from the port that the other end sends to. */
@@ -150,6 +155,12 @@ export class Pair {
     return Number.POSITIVE_INFINITY;
   }
 
+  /** One end, and not the other, finds that the pair may not. */
+  forbid(end: End): void {
+    end.forbidden = true;
+    this.#decide(end);
+  }
+
   /** One end's NAT gives it another port; the relay publishes it to both. */
   rebind(end: End, type: NatType | null = end.type): void {
     end.hole += 1;
@@ -169,7 +180,7 @@ export class Pair {
     return {
       now: this.now,
       pair: pairName(this.a.key, this.b.key),
-      verdict: pairVerdict(end.type, other.type),
+      verdict: end.forbidden ? { may: false, reason: 'forbidden here' } : pairVerdict(end.type, other.type),
       target: end.knowsHoles ? hole(other) : null,
       waitingFor: end.knowsHoles ? null : "the other end's hole",
       fingerprint: `${hole(end).port} ${hole(other).port} ${end.type} ${other.type}`,
@@ -177,6 +188,7 @@ export class Pair {
       comesLast: comesLast(end.type, other.type),
       holdsBack: holdsBack(other.type),
       probed: true,
+      keepsAlive: true,
       relay: { peer: null, probe: relayProbe },
       direct: { peer: this.#peerFacts(end), probe: end.probe },
       remotePath: end.remotePath,
@@ -199,10 +211,12 @@ export class Pair {
     const decision = decidePath(before, this.input(end));
     end.decisions.push(this.now);
     end.memory = decision.memory;
+    end.lingers = decision.lingers;
+    const keeps = wantsPeer(end.memory, this.now) || end.lingers;
     if (decision.memory.state !== before.state) {
       end.states.push({ at: this.now, state: decision.memory.state, reason: decision.memory.reason });
     }
-    if (!wantsPeer(end.memory, this.now)) this.#removePeer(end);
+    if (!keeps) this.#removePeer(end);
     for (const deed of decision.deeds) {
       if (deed.op === 'punch') {
         end.punches.push(deed.ttl);
@@ -239,6 +253,7 @@ export class Pair {
   #removePeer(end: End): void {
     if (end.peer === null) return;
     end.removals.push({ at: this.now, receivedAt: end.peer.receivedAt });
+    if (this.other(end).isDirect && this.#arrives(this.other(end), end)) end.abandoned += 1;
     end.peer = null;
   }
 
@@ -327,6 +342,8 @@ export class Pair {
           other.remotePath = state;
           this.#decide(other);
         }
+        // Off the plane an end has no route for its answer there.
+        if (!wantsPeer(other.memory, this.now)) return;
         this.#send(other, () => {
           answered = true;
           this.#update(end, generation, (facts) => ({

@@ -198,6 +198,30 @@ describe('a direct path that is cut', () => {
   });
 });
 
+describe('an end that leaves the direct path alone', () => {
+  it('hears the other until that one has come off it too, and then takes the peer away', () => {
+    const pair = direct();
+    pair.run(30_000);
+    pair.forbid(pair.a);
+    assert.ok(!pair.a.isDirect && pair.b.isDirect, 'one end left');
+    assert.notEqual(pair.a.peer, null, 'and still hears the other');
+    within(pair, () => !pair.b.isDirect, 3_500, 'which finds that nobody answers there');
+    within(pair, () => pair.a.peer === null, 10_100, 'the peer goes when it is of no use');
+    assert.equal(pair.a.abandoned, 0);
+    pair.run(60_000);
+    assert.equal(pair.a.peer, null);
+    assert.ok(pair.bothRelayed, 'and stays away');
+  });
+
+  it('is not held up by an end that only tries', () => {
+    const pair = new Pair({ dropsFragments: true });
+    pair.run(5_000);
+    assert.notEqual(pair.a.peer, null);
+    pair.forbid(pair.a);
+    within(pair, () => pair.a.peer === null, 10_100, 'keepalives are no use');
+  });
+});
+
 describe('a pair in any weather', () => {
   const events = fc.oneof(
     {
@@ -237,6 +261,7 @@ describe('a pair in any weather', () => {
             end.reAdds.filter((when) => end.removals.some((removal) => removal.at === when && inUse(removal))),
             [],
           );
+          assert.equal(end.abandoned, 0);
           const seconds = (pair.now - START) / 1000;
           assert.ok(end.decisions.length < seconds * 12 + 50, `${end.decisions.length} decisions in ${seconds} s`);
         }

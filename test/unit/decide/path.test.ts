@@ -20,6 +20,7 @@ function input(more: Partial<PathInput> = {}): PathInput {
     comesLast: false,
     holdsBack: false,
     probed: true,
+    keepsAlive: true,
     relay: { peer: null, probe: ALIVE },
     direct: { peer: null, probe: null },
     remotePath: null,
@@ -105,6 +106,29 @@ describe('one decision about a path', () => {
     assert.ok(wantsPeer(memory, NOW), 'the peer stays');
   });
 
+  it('leaves the peer to the other end for as long as that one uses it', () => {
+    const at = (ms: number, more: Partial<PathInput> = {}) => {
+      const now = NOW + ms;
+      const peer = peerFacts({ lastHandshake: NOW / 1000 - 60, receivedAt: now - 100 });
+      return input({ now, verdict: { may: false, reason: 'no' }, direct: { peer, probe: null }, ...more });
+    };
+    const left = decidePath(direct, at(0));
+    assert.deepEqual([left.lingers, left.wakeAt], [true, NOW - 100 + IN_USE_MS + 1]);
+    const after = (ms: number, more?: Partial<PathInput>) => decidePath(left.memory, at(ms, more)).lingers;
+    assert.equal(after(IN_USE_MS), true);
+    assert.equal(after(IN_USE_MS + 1), false, 'keepalives are no use');
+    assert.equal(after(60_000, { remotePath: 'direct' }), true, 'it says that it is there');
+    assert.equal(after(60_000, { keepsAlive: false }), true, 'who sends no keepalives sends something');
+    const idle = { peer: peerFacts({ receivedAt: NOW - IN_USE_MS - 1 }), probe: null };
+    assert.deepEqual(
+      [
+        decidePath(direct, at(0, { direct: idle, remotePath: 'direct' })).lingers,
+        decidePath(direct, at(0, { direct: { peer: null, probe: null } })).lingers,
+      ],
+      [false, false],
+    );
+  });
+
   it('ends when the pair may not', () => {
     const { memory } = decidePath(direct, input({ verdict: { may: false, reason: 'switched off' }, direct: live(3) }));
     assert.deepEqual([memory.state, memory.reason], ['relayed', 'switched off']);
@@ -158,6 +182,7 @@ const inputs: fc.Arbitrary<PathInput> = fc
     reAdds: fc.boolean(),
     comesLast: fc.boolean(),
     probed: fc.boolean(),
+    keepsAlive: fc.boolean(),
     relay: planes,
     direct: planes,
     remotePath: fc.constantFrom(null, 'relay' as const, 'direct' as const),
@@ -170,7 +195,8 @@ describe('any decision about a path', () => {
   it('wakes later than now, touches no peer in use, and has somewhere to send to', () => {
     fc.assert(
       fc.property(memories, inputs, (memory, observed) => {
-        const { memory: after, deeds, wakeAt } = decidePath(memory, observed);
+        const { memory: after, deeds, wakeAt, lingers } = decidePath(memory, observed);
+        if (lingers) assert.ok(!wantsPeer(after, NOW) && observed.direct.peer !== null, 'only what is not wanted');
         assert.ok(wakeAt > NOW, `wakes at ${wakeAt - NOW}`);
         const touching = deeds.filter(({ op }) => op !== 'punch');
         const receivedAt = observed.direct.peer?.receivedAt ?? 0;

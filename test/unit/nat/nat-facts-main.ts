@@ -20,7 +20,11 @@ deliver = (events) => {
 };
 try {
   const report = await new Promise<NatReport | null>((changed, failed) => {
-    facts = new NatFacts(servers, engine, { changed, failed });
+    facts = new NatFacts(servers, engine, {
+      changed,
+      failed: (_, error) => failed(error),
+      worked: () => undefined,
+    });
     facts.start();
   });
   process.stdout.write(JSON.stringify({ report, tapsMeanwhile, tapsAfter: taps() }));

@@ -83,10 +83,11 @@ describe('NatWatcher', { timeout: 30_000 }, () => {
       measuredAtMs: 2,
       publicAddress: { ip: parseIp('203.0.113.1') as never, port: 2 },
     });
-    await (await untilRuns(3)).end(PORT);
+    const strict = report({ filtering: 'address-dependent' });
+    await (await untilRuns(3)).end(strict);
     await (await untilRuns(4)).end(FULL);
     await untilRuns(5);
-    assert.deepEqual(reports, [FULL, PORT, FULL]);
+    assert.deepEqual(reports, [FULL, strict, FULL]);
     assert.equal(watcher.last, FULL);
     await watcher.stop();
   });
@@ -145,6 +146,37 @@ describe('NatWatcher', { timeout: 30_000 }, () => {
     watcher.kick();
     await untilRuns(7);
     assert.deepEqual(reports, [FULL, BLOCKED, PORT]);
+    await watcher.stop();
+  });
+
+  const SYMMETRIC = report({ type: 'Symmetric NAT', mapping: null, filtering: null });
+  const sequences: [string, NatReport[], NatReport[]][] = [
+    ['one odd run is not believed', [PORT, SYMMETRIC, PORT, SYMMETRIC, PORT], [PORT]],
+    ['two that agree are', [PORT, SYMMETRIC, SYMMETRIC, PORT, PORT], [PORT, SYMMETRIC, PORT]],
+    ['two odd ones that differ are not', [PORT, SYMMETRIC, FULL, PORT], [PORT]],
+    ['one that never comes to rest is', [PORT, SYMMETRIC, FULL, SYMMETRIC, FULL], [PORT, FULL]],
+    ['after nothing, anything is', [BLOCKED, SYMMETRIC], [BLOCKED, SYMMETRIC]],
+  ];
+  for (const [name, found, told] of sequences) {
+    it(`another type: ${name}`, async () => {
+      const { watcher, reports, untilRuns } = watch({ intervalMs: 5 });
+      watcher.start();
+      for (const [index, each] of found.entries()) await (await untilRuns(index + 1)).end(each);
+      await untilRuns(found.length + 1);
+      assert.deepEqual(reports, told);
+      await watcher.stop();
+    });
+  }
+
+  it('another type is looked at again soon', async () => {
+    const { watcher, untilRuns, runs, settle } = watch();
+    watcher.start();
+    await (await untilRuns(1)).end(PORT);
+    watcher.kick();
+    await (await untilRuns(2)).end(SYMMETRIC);
+    await (await untilRuns(3)).end(PORT);
+    await settle();
+    assert.equal(runs.length, 3, 'and then as seldom as ever');
     await watcher.stop();
   });
 

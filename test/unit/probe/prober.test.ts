@@ -101,7 +101,7 @@ describe('the prober', () => {
       (await prober.apply([drop()])).map((error) => error?.message),
       ['queue full'],
     );
-    assert.deepEqual(await prober.read(), [], 'nobody is told of it meanwhile');
+    assert.deepEqual([...(await prober.read())], [], 'nobody is told of it meanwhile');
     state.failing = false;
     await prober.apply([drop()]);
     assert.equal(native.size, 0);

@@ -46,7 +46,7 @@ export function storeConformance(title: string, openPlace: () => Promise<StorePl
   describe(`${title}: reading`, () => {
     test('an empty place is synced and empty', async (t) => {
       const { store, seen } = await setUp(t);
-      assert.deepEqual(seen.batches, [{ synced: true, upserted: [], refused: [], removed: [] }]);
+      assert.deepEqual(seen.batches, [{ synced: true, upserted: [], refused: [], removed: [], unread: false }]);
       assert.equal(store.health().lastError, null);
       assert.ok((store.health().lastSync ?? 0) > 0);
     });

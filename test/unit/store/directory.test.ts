@@ -203,6 +203,8 @@ describe('hostile folder', () => {
       assert.equal(refusal?.name, name);
       assert.match(refusal?.reason ?? '', reason);
       assert.equal(refusal?.source, source);
+      // A Pod asks nothing of us; what else is refused may be a Gateway, of which there never was a good version.
+      assert.equal(seen.batches.at(-1)?.unread, file !== 'pod.yaml');
       // And the store goes on.
       await put(folder, 'next.yaml', text('gw-next', 2));
       await until('the next one is there', () => seen.gateways.has('gw-next'));
@@ -247,7 +249,7 @@ describe('hostile folder', () => {
       await writeFile(at(file), 'broken: [');
     }
     const { store, seen } = await begin(t, folder);
-    assert.deepEqual(seen.batches, [{ synced: true, upserted: [], refused: [], removed: [] }]);
+    assert.deepEqual(seen.batches, [{ synced: true, upserted: [], refused: [], removed: [], unread: false }]);
     assert.equal(store.health().reads, 0);
   });
 
@@ -280,6 +282,41 @@ describe('hostile folder', () => {
     assert.ok(written.startsWith('# by hand\n'));
     assert.match(written, /publicPort: 4500\n/);
   });
+});
+
+describe('a file of which there never was a good version', () => {
+  test('is told of, until it is repaired or gone', async (t) => {
+    const { folder, at } = await openFolder(t);
+    await put(folder, 'a.yaml', 'broken: [');
+    const { seen } = await begin(t, folder);
+    const unread = () => seen.batches.at(-1)?.unread;
+    assert.equal(unread(), true);
+    assert.match(seen.refusal('a')?.reason ?? '', /nothing is deleted that may be its$/);
+    await put(folder, 'a.yaml', text('gw-a', 1));
+    await until('it is read', () => unread() === false);
+    // Now there is a good version, and it stays in force.
+    await put(folder, 'a.yaml', 'broken: [');
+    await until('it is refused', () => seen.refusals.length === 2);
+    assert.equal(unread(), false);
+    await put(folder, 'b.yaml', 'broken: [');
+    await until('b is refused', () => unread() === true);
+    fs.rmSync(at('b.yaml'));
+    await until('b is gone, with nothing else to tell', () => unread() === false);
+    assert.deepEqual(seen.batches.at(-1), { synced: true, upserted: [], refused: [], removed: [], unread: false });
+  });
+});
+
+test('a draft under a hidden name is no reason to look at the whole folder', async (t) => {
+  const { folder, at } = await openFolder(t);
+  await put(folder, 'a.yaml', text('gw-a', 1));
+  const { store, seen } = await begin(t, folder, { rescanMs: 3_600_000 });
+  const { lastSync } = store.health();
+  await writeFile(at('.gw-b.yaml.Xyz123'), text('gw-b', 2));
+  fs.renameSync(at('.gw-b.yaml.Xyz123'), at('gw-b.yaml'));
+  await until('it is there', () => seen.gateways.has('gw-b'));
+  assert.equal(store.health().lastSync, lastSync, 'by that file alone');
+  await writeFile(at('README.md'), 'anything else');
+  await until('the whole folder was looked at', () => store.health().lastSync !== lastSync);
 });
 
 describe('two files, one gateway', () => {

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { HostPort, Prefix } from '#src/model/address.js';
-import type { CarryItem, PeerItem } from '#src/model/item.js';
-import type { PublicKey } from '#src/model/key.js';
-import type { Plane } from '#src/model/names.js';
+import type { CarryItem, DeviceItem, PeerItem } from '#src/model/item.js';
+import { type PublicKey, publicKeyToBytes } from '#src/model/key.js';
+import { type Plane, TUNNEL_FWMARK } from '#src/model/names.js';
 import { ChangeFlag, type Engine, type NetworkOp, type PeerColumns, PeerFlag } from '#src/native.js';
 import { endpointAt, keyAt, packPeers, prefixesAt } from '#src/tunnel/columns.js';
 import type { TunnelStep } from '#src/tunnel/driver.js';
+import { publicKeyOf } from '#src/tunnel/keys.js';
 import { WireguardDriver } from '#src/tunnel/wireguard.js';
 import { at, ip, keyOf, prefix } from '../decide/fixtures.js';
 
@@ -336,12 +337,21 @@ describe('WireGuard: what the kernel says', () => {
     ]);
   });
 
+  const DEVICE: DeviceItem = { kind: 'device', plane: 'relay', name: 'raven-wg0', listenPort: 4500, mtu: 1420 };
+  const header = {
+    listenPort: 4500,
+    fwmark: TUNNEL_FWMARK,
+    publicKey: publicKeyToBytes(publicKeyOf(PSK)) as Uint8Array | null,
+  };
+  const polled = (changes: Uint8Array, other: Partial<typeof header> = {}) => {
+    const engine = { wgDelta: async () => ({ ...columns, ...more, ...header, ...other, changes }) };
+    return new WireguardDriver(engine as unknown as Engine, PSK, PSK).poll(DEVICE);
+  };
+
   it('is polled as updates: what moved, what only counted, what is gone', async () => {
-    const changes = Uint8Array.of(ChangeFlag.Endpoint | ChangeFlag.Counters, ChangeFlag.Removed);
-    const engine = { wgDelta: async () => ({ ...columns, ...more, changes }) };
-    const updates = await new WireguardDriver(engine as unknown as Engine, PSK, PSK).poll('relay');
+    const { peers } = await polled(Uint8Array.of(ChangeFlag.Endpoint | ChangeFlag.Counters, ChangeFlag.Removed));
     assert.deepEqual(
-      updates.map(({ key, gone, moved, endpoint, lastHandshake, rxBytes }) => [
+      [...peers].map(({ key, gone, moved, endpoint, lastHandshake, rxBytes }) => [
         key,
         gone,
         moved,
@@ -354,5 +364,45 @@ describe('WireGuard: what the kernel says', () => {
         [keyOf(2), true, false, null, 0, 0],
       ],
     );
+  });
+
+  it('tells what a peer carries where that may have changed', async () => {
+    const { peers } = await polled(Uint8Array.of(ChangeFlag.AllowedIps, ChangeFlag.Added));
+    assert.deepEqual(
+      [...peers].map(({ carries, moved }) => [carries, moved]),
+      [
+        [['10.0.1.0/24'], false],
+        [[], true],
+      ],
+    );
+    const others = await polled(Uint8Array.of(ChangeFlag.Counters, ChangeFlag.Handshake));
+    assert.deepEqual(
+      [...others.peers].map(({ carries }) => carries),
+      [null, null],
+    );
+  });
+
+  it('tells a device that somebody else has configured', async () => {
+    const altered = async (other: Partial<typeof header>) => (await polled(Uint8Array.of(0, 0), other)).altered;
+    assert.equal(await altered({}), false);
+    assert.equal(await altered({ listenPort: 51_820 }), true);
+    assert.equal(await altered({ fwmark: 0 }), true);
+    assert.equal(await altered({ publicKey: null }), true);
+    assert.equal(await altered({ publicKey: publicKeyToBytes(keyOf(1)) }), true);
+  });
+
+  it('knows a device that is down, or has another MTU; one that is gone is for the poll to tell', async () => {
+    const links = [{ name: 'raven-wg0', up: true, mtu: 1420 }];
+    const driver = new WireguardDriver({ links: async () => links } as unknown as Engine, PSK, PSK);
+    const cases: [object, boolean][] = [
+      [{}, true],
+      [{ up: false }, false],
+      [{ mtu: 1280 }, false],
+      [{ name: 'other', up: false }, true],
+    ];
+    for (const [other, up] of cases) {
+      links[0] = { name: 'raven-wg0', up: true, mtu: 1420, ...other };
+      assert.equal(await driver.isUp(DEVICE), up, JSON.stringify(other));
+    }
   });
 });

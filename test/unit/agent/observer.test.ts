@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Observer } from '#src/agent/observer.js';
+import { Remotes } from '#src/agent/remotes.js';
+import { SITE, World } from '#src/agent/world.js';
+import type { Item } from '#src/model/item.js';
+import type { Network } from '#src/network/network.js';
+import type { ProbeReading, Prober } from '#src/probe/prober.js';
+import type { PeerUpdate, PlaneReading, TunnelDriver } from '#src/tunnel/driver.js';
+import { at, gateway, keyOf, prefix, probeFacts } from '../decide/fixtures.js';
+
+const DEVICE: Item = { kind: 'device', plane: 'relay', name: 'raven-wg0', listenPort: 4500, mtu: 1420 };
+const PEER: Item = { kind: 'peer', plane: 'relay', gateway: 'gw-2', key: keyOf(2), endpoint: null };
+const CARRIES: Item[] = ['10.0.2.0/24', '10.0.3.0/24'].map((text) => ({
+  kind: 'carry',
+  plane: 'relay',
+  prefix: prefix(text),
+  peer: keyOf(2),
+}));
+
+const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
+  plane: 'relay',
+  key: keyOf(2),
+  gone: false,
+  moved: false,
+  endpoint: at('198.51.100.2'),
+  lastHandshake: 0,
+  rxBytes: 0,
+  txBytes: 0,
+  carries: null,
+  ...more,
+});
+
+function rig() {
+  const state = { up: true, reading: { altered: false, peers: [] } as PlaneReading };
+  const world = new World();
+  const remotes = new Remotes();
+  remotes.put(gateway(2));
+  const probes: ProbeReading[] = [];
+  const marked: string[] = [];
+  const moved: PeerUpdate[] = [];
+  const failed: unknown[] = [];
+  const worked: string[] = [];
+  const observer = new Observer({
+    driver: {
+      observe: async () => [DEVICE, PEER, ...CARRIES],
+      poll: async () => state.reading,
+      isUp: async () => state.up,
+    } as unknown as TunnelDriver,
+    network: { observe: async () => [], firewallStands: async () => true } as unknown as Network,
+    prober: { read: async () => probes } as unknown as Prober,
+    remotes,
+    world,
+    mark: (owner) => marked.push(owner),
+    peerMoved: (_, what) => moved.push(what),
+    networkChanged: async () => undefined,
+    failed: (_, error) => failed.push(error),
+    worked: (what) => worked.push(what),
+  });
+  /** All that was found is wanted. */
+  const own = () => {
+    world.want(SITE, [DEVICE]);
+    world.want('gw-2', [PEER, ...CARRIES]);
+  };
+  const poll = async (reading: Partial<PlaneReading>) => {
+    state.reading = { altered: false, peers: [], ...reading };
+    // What starts an observer polls once; so does this.
+    await observer.adopt();
+  };
+  return { state, probes, world, remotes, marked, moved, failed, worked, observer, own, poll };
+}
+
+describe('the observer', () => {
+  it('has a device set up again that is down or was altered, and leaves what hangs on it', async () => {
+    for (const spoil of ['up', 'altered'] as const) {
+      const { state, world, marked, failed, observer, own, poll } = rig();
+      await observer.adopt();
+      own();
+      await observer.audit();
+      assert.deepEqual([marked, failed], [[], []], 'nothing is wrong');
+      if (spoil === 'up') {
+        state.up = false;
+        await observer.audit();
+      } else await poll({ altered: true });
+      assert.deepEqual(marked, [SITE], spoil);
+      assert.deepEqual(world.want(SITE, [DEVICE]), [{ op: 'put', item: DEVICE, present: null }]);
+      assert.ok(world.observed.has('carry relay 10.0.2.0/24'), 'what hangs on it stays');
+    }
+  });
+
+  it('does not judge a device that nobody wants yet', async () => {
+    const { state, world, marked, observer, poll } = rig();
+    state.up = false;
+    await poll({ altered: true });
+    await observer.audit();
+    assert.deepEqual(marked, []);
+    assert.ok(world.observed.has('device raven-wg0'), 'it stands');
+  });
+
+  it('lets others have their turn while it takes in what 10,000 peers and probes have to tell', async () => {
+    const { remotes, observer, state, probes } = rig();
+    const numbers = Array.from({ length: 10_000 }, (_, index) => index + 10);
+    for (const number of numbers) remotes.put(gateway(number));
+    state.reading = { altered: false, peers: numbers.map((number) => update({ key: keyOf(number), rxBytes: number })) };
+    probes.push(
+      ...numbers.map((number) => ({
+        gateway: `gw-${number}`,
+        plane: 'relay' as const,
+        facts: probeFacts({ sent: number }),
+      })),
+    );
+    let turns = 0;
+    let running = true;
+    const turn = () => {
+      turns += 1;
+      if (running) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await observer.adopt();
+    running = false;
+    assert.ok(turns >= 38, `${turns} turns of the event loop`);
+    const last = remotes.get('gw-10009')?.facts.relay;
+    assert.deepEqual([last?.peer?.rxBytes, last?.probe?.sent], [10_009, 10_009]);
+  });
+
+  it('has given back to a peer what somebody took from it', async () => {
+    const { world, marked, observer, own, poll } = rig();
+    await observer.adopt();
+    own();
+    await poll({ peers: [update({ carries: [prefix('10.0.2.0/24'), prefix('10.0.3.0/24')] })] });
+    assert.deepEqual(marked, []);
+    await poll({ peers: [update({ carries: [prefix('10.0.2.0/24'), prefix('10.0.99.0/24')] })] });
+    assert.deepEqual(marked, ['gw-2']);
+    const steps = world.want('gw-2', [PEER, ...CARRIES]);
+    assert.deepEqual(steps, [{ op: 'put', item: CARRIES[1], present: null }]);
+  });
+});
