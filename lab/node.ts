@@ -10,6 +10,7 @@ import { inside } from './net/apply.js';
 import type { Faults } from './net/faults.js';
 import type { NatSettings } from './net/nat.js';
 import type { NatPlan, NodePlan } from './net/plan.js';
+import { hostFirewall } from './net/rules.js';
 import { exited, type RunOptions, type RunResult, run, spawnBound, stopProcess } from './process.js';
 
 /** dist/main.js, seen from dist/lab/node.js. */
@@ -152,6 +153,12 @@ export class LabNode {
   /** Runs a program in the pod's namespace. */
   execInPod(command: readonly string[], options?: RunOptions): Promise<RunResult> {
     return run([...inside(this.plan.pod), ...command], options);
+  }
+
+  /** Whether the node's firewall lets pings in: those that a test sends, and that only the kernel can answer. */
+  async admitPings(on: boolean): Promise<void> {
+    const rules = on ? 'insert rule inet hostfw input icmp type echo-request accept' : hostFirewall();
+    await this.exec(['nft', '-f', '-'], { input: rules });
   }
 
   /** Rebinds the NAT at `depth`, 0 being the node's own. */

@@ -57,7 +57,7 @@ const SEQUENTIAL_PORTS = 400;
 
 /** A NAT that is switched off: nothing passes, so nothing that is in flight can make a mapping while rules change. */
 export const NAT_OFF =
-  'table ip nat\ndelete table ip nat\ntable ip nat { chain forward { type filter hook forward priority 0; drop; } }\n';
+  'table ip nat\ndelete table ip nat\ntable ip nat { chain forward { type filter hook forward priority 0; drop; }; }\n';
 
 /** The whole ruleset of a NAT, as one transaction that replaces an earlier one and forgets its mappings. */
 export function natRules(settings: NatSettings, rebound = false): string {

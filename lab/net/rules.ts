@@ -1,17 +1,15 @@
 /** Firewall rules of nodes and of the inet router: what real machines have, and what a test needs to break. */
 
-/** All pods of the lab. */
-export const CLUSTER_CIDR = '10.244.0.0/16';
-
-/** An edge's host firewall: nothing comes in but the tunnel, answers, and pings from pods to the node. */
+/** An edge's host firewall: nothing comes in but the tunnel's port and answers. No pings either. */
 export function hostFirewall(): string {
-  return `table inet hostfw {
+  return `table inet hostfw
+delete table inet hostfw
+table inet hostfw {
   chain input {
     type filter hook input priority 0; policy drop;
     ct state established,related accept
     iifname "lo" accept
     udp dport 4500 accept
-    iifname != "wan" ip saddr ${CLUSTER_CIDR} icmp type echo-request accept
   }
 }
 `;

@@ -81,14 +81,16 @@ export async function forcePath(node: LabNode, to: LabNode, plane: 'relay' | 'di
 
 /** As after a reboot: no device, rule, route or table of ours. What is not there already is no matter. */
 export async function forgetAll(node: LabNode): Promise<void> {
-  const script = [
-    ...['raven-wg0', 'raven-wg1'].map((device) => `ip link del ${device}`),
-    'nft delete table ip corax',
-    ...['97', '98', '99', '101'].map((priority) => `ip rule del priority ${priority}`),
-    ...['97', '101'].map((priority) => `ip -6 rule del priority ${priority}`),
-    ...['9028', '9029', '9030'].map((table) => `ip route flush table ${table}`),
+  const lines = [
+    ...['raven-wg0', 'raven-wg1'].map((device) => `link del ${device}`),
+    ...['97', '98', '99', '101'].map((priority) => `rule del priority ${priority}`),
+    ...['9028', '9029', '9030'].map((table) => `route flush table ${table}`),
   ];
-  await node.exec(['sh', '-c', `{ ${script.join('; ')}; } 2>/dev/null; true`]);
+  // Many processes take long in emulation.
+  await node.exec(['ip', '-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, allowFailure: true });
+  const six = 'rule del priority 97\nrule del priority 101\n';
+  await node.exec(['ip', '-6', '-force', '-batch', '-'], { input: six, allowFailure: true });
+  await node.exec(['nft', '-f', '-'], { input: 'table ip corax\ndelete table ip corax\n' });
 }
 
 /** All that an agent could have made: rules, routes of every table, links, nftables tables. */

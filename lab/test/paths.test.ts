@@ -205,7 +205,10 @@ test('a probe tests one plane both ways, whatever the paths and with the direct 
       }
     }
   };
+  // With the agents frozen it is the kernels that answer.
+  await Promise.all([pair.a, pair.b].map((edge) => edge.admitPings(true)));
   await frozen([pair.a, pair.b], () => tryAll().finally(heal));
+  await Promise.all([pair.a, pair.b].map((edge) => edge.admitPings(false)));
   await bothOn(lab, pair, 'direct');
 });
 
@@ -292,12 +295,14 @@ test('relay rebooted (empty kernel): everything heals within 15 s', async (t) =>
     { what: 'both edges have a new session with the relay', timeoutMs: LONG_MS },
   );
   // What one edge sends the other by the relay, whatever the path is.
+  await pair.b.admitPings(true);
   const { bridgeAddress } = pair.a.plan;
   const flags = ['-n', '-q', '-c', '1', '-W', '1', '-Q', '0x08', '-I', bridgeAddress];
   await lab.waitFor(() => pair.a.exec(['ping', ...flags, pair.b.plan.bridgeAddress]), {
     what: 'the edges reach each other by the relay',
     timeoutMs: LONG_MS,
   });
+  await pair.b.admitPings(false);
   const [sinceBoot, sinceStart] = [bootedAt, startedAt].map((at) => (performance.now() - at) / 1000);
   t.diagnostic(
     `healed ${sinceStart?.toFixed(1)} s after the relay's agent answered, ${sinceBoot?.toFixed(1)} s after it was started`,

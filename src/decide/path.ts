@@ -37,6 +37,10 @@ export interface PathMemory {
   readonly proven: boolean;
   /** Found as direct when the agent started, not brought there by it. */
   readonly adopted: boolean;
+  /** The relay plane was dead since the latest try began: the other end was gone, or the relay. */
+  readonly wasGone: boolean;
+  /** The direct plane was dead in the running try. */
+  readonly wasSilent: boolean;
 }
 
 export interface PathInput {
@@ -88,6 +92,8 @@ export function newPath(now: number): PathMemory {
     trustMs: 0,
     proven: false,
     adopted: false,
+    wasGone: false,
+    wasSilent: false,
   };
 }
 
@@ -131,8 +137,10 @@ function lingersUntil(memory: PathMemory, { direct, remotePath, keepsAlive }: Pa
   return keepsAlive && remotePath !== 'direct' ? Math.min(until, memory.since + timing.IN_USE_MS) : until;
 }
 
-function nextMove(memory: PathMemory, input: PathInput): Move {
+function nextMove(before: PathMemory, input: PathInput): Move {
   const { verdict, waitingFor, now } = input;
+  const relayAlive = input.probed ? healthOf(input.relay, true, now).alive : null;
+  const memory = relayAlive === false && !before.wasGone ? { ...before, wasGone: true } : before;
   if (!verdict.may) return rest(forget(memory, verdict.reason, now));
   if (memory.state === 'direct') return whileDirect(memory, input);
   if (waitingFor !== null) return rest(forget(memory, `waiting for ${waitingFor}`, now));
@@ -140,6 +148,7 @@ function nextMove(memory: PathMemory, input: PathInput): Move {
     return begin({ ...memory, failures: 0, proven: false, trustMs: 0 }, input, 'both holes are known');
   }
   if (memory.state === 'punching') return whilePunching(memory, input);
+  if (memory.wasGone && relayAlive === true) return begin({ ...memory, failures: 0 }, input, 'the other end is back');
   if (now >= memory.nextTryAt) return begin(memory, input, `trying again after ${memory.failures} failed tries`);
   return rest(memory, memory.nextTryAt);
 }
@@ -182,6 +191,8 @@ function begin(memory: PathMemory, input: PathInput, reason: string): Move {
     punchedAt: now,
     generation: memory.generation + 1,
     adopted: false,
+    wasGone: false,
+    wasSilent: false,
   };
   // A peer that stands from an earlier try gets the new endpoint, unless it is in use. One that comes late
   // is taken away until addAt, so it needs no aiming.
@@ -201,12 +212,21 @@ function lateness(input: PathInput): number {
 
 function whilePunching(memory: PathMemory, input: PathInput): Move {
   const direct = healthOf(input.direct, input.probed, input.now);
-  if (direct.alive === true && hasSession(input.direct.peer, input.now)) return whileCandidate(memory, input);
+  if (direct.alive === true && hasSession(input.direct.peer, input.now)) {
+    return memory.wasSilent ? countAnew(memory, input) : whileCandidate(memory, input);
+  }
+  if (direct.alive === false && !memory.wasSilent) return whilePunching({ ...memory, wasSilent: true }, input);
   const waited = input.now - memory.startedAt;
   const session = hasSession(input.direct.peer, input.now);
   const unproven = session && (input.direct.peer?.lastHandshake ?? 0) * 1000 >= memory.startedAt;
   if (waited >= (unproven ? timing.UNPROVEN_MS : timing.ATTEMPT_MS)) return fail(memory, input, unproven);
   return keepPunching(memory, input);
+}
+
+/** What was lost while the path was cut says nothing of how good it is now that it is not. */
+function countAnew(memory: PathMemory, { now }: PathInput): Move {
+  const next = { ...memory, wasSilent: false, startedAt: now, generation: memory.generation + 1 };
+  return rest(next, now + timing.PROBE_MS);
 }
 
 /** The direct plane answers: is it good enough, for long enough, or is the other end there already? */
@@ -264,7 +284,8 @@ function whileDirect(memory: PathMemory, input: PathInput): Move {
   const stay = choice.plane === 'direct' || (direct.alive === false && relay.alive === false);
   if (stay) {
     // The session roams with the other end, so what is published meanwhile does not end it.
-    return rest({ ...memory, fingerprint: input.fingerprint, adopted: memory.adopted && direct.alive === null });
+    const adopted = memory.adopted && direct.alive === null;
+    return rest({ ...memory, fingerprint: input.fingerprint, adopted, wasGone: relay.alive === false });
   }
   const shortLived = now - memory.since < timing.FORGIVE_MS;
   const trustMs = shortLived

@@ -167,7 +167,7 @@ describe('a direct path that is cut', () => {
     pair.until(() => pair.bothRelayed, 10_000);
     pair.run(2_000);
     pair.cut = false;
-    within(pair, () => pair.bothDirect, 35_000);
+    within(pair, () => pair.bothDirect, 8_000);
   });
 
   it('is trusted later each time it fails', () => {

@@ -129,6 +129,30 @@ describe('one decision about a path', () => {
     );
   });
 
+  it('tries again as soon as the other end, which was gone, is back', () => {
+    const dead = { peer: null, probe: probeFacts({ received: 1, lostInRow: 3 }) };
+    const failed: PathMemory = { ...direct, state: 'relayed', failures: 5, nextTryAt: NOW + 9e6 };
+    const waiting = decidePath(failed, input({ relay: dead })).memory;
+    assert.equal(waiting.state, 'relayed');
+    const { memory, deeds } = decidePath(waiting, input());
+    assert.deepEqual([memory.state, memory.reason, memory.failures], ['punching', 'the other end is back', 0]);
+    assert.deepEqual(deeds, [{ op: 'punch', ttl: 2 }]);
+    assert.equal(decidePath({ ...memory, state: 'relayed', nextTryAt: NOW + 9e6 }, input()).memory.state, 'relayed');
+    // Whoever was direct all the while has nothing to try.
+    const still = decidePath(direct, input({ relay: dead, direct: live(3) })).memory;
+    assert.equal(decidePath(still, input({ direct: live(3) })).memory.wasGone, false);
+  });
+
+  it('does not count against a direct plane what was lost while it was cut', () => {
+    const cut = { ...live(3), probe: probeFacts({ received: 5, lostInRow: 9, loss: 0.6, generation: 3 }) };
+    const silent = decidePath(punching, input({ direct: cut })).memory;
+    const healed = live(3, { received: 6, answeredInRow: 1, loss: 0.6 });
+    const anew = decidePath(silent, input({ direct: healed, now: NOW + 5_000 })).memory;
+    assert.deepEqual([anew.state, anew.generation, anew.startedAt], ['punching', 4, NOW + 5_000]);
+    const good = live(4, { received: 2, answeredInRow: 2 });
+    assert.equal(decidePath(anew, input({ direct: good, now: NOW + 6_000 })).memory.state, 'direct');
+  });
+
   it('ends when the pair may not', () => {
     const { memory } = decidePath(direct, input({ verdict: { may: false, reason: 'switched off' }, direct: live(3) }));
     assert.deepEqual([memory.state, memory.reason], ['relayed', 'switched off']);
@@ -155,6 +179,8 @@ const memories: fc.Arbitrary<PathMemory> = fc.record({
   trustMs: fc.constantFrom(0, 2000, 300_000),
   proven: fc.boolean(),
   adopted: fc.boolean(),
+  wasGone: fc.boolean(),
+  wasSilent: fc.boolean(),
 });
 const probes = fc.option(
   fc
