@@ -5,6 +5,7 @@ import { CoraxError, messageOf } from '#src/errors.js';
 import { writeGateways } from './gateways.js';
 import { applyPlan, removeNamespaces } from './net/apply.js';
 import { Faults } from './net/faults.js';
+import { connectToHost } from './net/host-access.js';
 import { type LabSpec, type NodePlan, type Plan, planLab } from './net/plan.js';
 import { LabNode } from './node.js';
 import { LAB_DIRECTORY, requireInside } from './setting.js';
@@ -15,6 +16,10 @@ import { TcpTraffic } from './traffic/tcp.js';
 export interface LabOptions extends LabSpec {
   /** Agents' logs go here; else below CORAX_LAB_LOGS, else into the lab's own folder, which goes with it. */
   readonly logs?: string;
+  /** Flags that tell an agent where the Gateways are; the lab's own folder unless given. */
+  readonly store?: (node: NodePlan) => readonly string[];
+  /** Nodes reach the host's ports (see InsideOptions.hostPorts). */
+  readonly host?: boolean;
 }
 
 export interface WaitOptions {
@@ -50,7 +55,8 @@ export class Lab {
     const kept = process.env.CORAX_LAB_LOGS;
     const logs = options.logs ?? (kept ? join(kept, basename(this.directory)) : join(this.directory, 'logs'));
     mkdirSync(logs, { recursive: true });
-    const settings = { gateways: this.gateways, directory: this.directory, logs, pskFile, stun };
+    const store = options.store ?? (() => ['--gateways', this.gateways]);
+    const settings = { store, directory: this.directory, logs, pskFile, stun };
     this.#nodes = new Map(plan.nodes.map((node) => [node.name, new LabNode(node, settings, this.faults)]));
   }
 
@@ -62,6 +68,7 @@ export class Lab {
     const lab = new Lab(plan, options);
     try {
       await applyPlan(plan);
+      if (options.host) await connectToHost(plan);
       writeGateways(lab.gateways, plan.nodes);
       await lab.stun?.start();
     } catch (error) {

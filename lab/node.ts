@@ -21,7 +21,8 @@ const ANSWER_TIMEOUT_MS = 20_000;
 const START_TIMEOUT_MS = 180_000;
 
 export interface NodeSettings {
-  readonly gateways: string;
+  /** Flags that say where the Gateways are. */
+  readonly store: (node: NodePlan) => readonly string[];
   readonly directory: string;
   readonly logs: string;
   readonly pskFile: string;
@@ -57,8 +58,8 @@ export class LabNode {
 
   /** The agent's command line, as a person would type it in the node's namespace. */
   agentCommand(extra: readonly string[] = []): string[] {
-    const { gateways, pskFile, stun } = this.#settings;
-    const flags = ['--node', this.name, '--gateways', gateways, '--state-dir', this.stateDirectory];
+    const { store, pskFile, stun } = this.#settings;
+    const flags = ['--node', this.name, ...store(this.plan), '--state-dir', this.stateDirectory];
     flags.push('--socket', this.socket, '--psk-file', pskFile);
     flags.push('--metrics-addr', '127.0.0.1:10265', '--health-addr', '127.0.0.1:10275');
     return [process.execPath, MAIN, 'agent', ...flags, ...stun.flatMap((server) => ['--stun', server]), ...extra];

@@ -3,13 +3,21 @@
  * of its own. Both end with their last process, whatever kills it, so nothing can be left behind.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { CoraxError } from '#src/errors.js';
+import { offerPorts } from './host-ports.js';
+import { HOST_ADDRESS } from './net/host-access.js';
 import { compileNetsetup } from './net/netsetup.js';
-import { exited, lineSplitter, run, spawnBound } from './process.js';
+import { exited, lineSplitter, run, shellQuote, spawnBound } from './process.js';
 import { runInVm } from './vm/run.js';
 
 export type Lane = 'host' | 'vm';
+
+/** Beside this file once built. */
+const PORTS_PROGRAM = join(dirname(fileURLToPath(import.meta.url)), 'host-ports.js');
 
 /** Set in the environment of what runs inside; its value is the lane. */
 export const INSIDE = 'CORAX_LAB_INSIDE';
@@ -44,6 +52,8 @@ export interface InsideOptions {
   readonly timeoutMs?: number;
   readonly onLine: (line: string, stream: 'stdout' | 'stderr') => void;
   readonly progress?: (line: string) => void;
+  /** TCP ports of the host's loopback that are reached inside, at HOST_ADDRESS. */
+  readonly hostPorts?: readonly number[];
   /** The command reads this process's standard input (in the micro-VM only through openShell). */
   readonly terminal?: boolean;
 }
@@ -52,7 +62,8 @@ export interface InsideOptions {
 export async function runInside(command: readonly string[], options: InsideOptions): Promise<number> {
   const env = { ...options.env, [INSIDE]: options.lane };
   await compileNetsetup(options.progress ?? (() => {}));
-  if (options.lane === 'vm') return runInVm(command, { ...options, env });
+  if (options.lane === 'vm')
+    return runInVm(command, { ...options, env, ...(options.hostPorts ? { network: {} } : {}) });
   return runOnHost(command, options, env);
 }
 
@@ -67,7 +78,8 @@ async function runOnHost(
   // sh is the first process of the new process namespace; when it ends the kernel ends all others.
   // A shell gives what it runs in the background no input, hence the detour over 3.
   const mounts = ['/run/netns', LAB_DIRECTORY].map((path) => `mkdir -p ${path} && mount -t tmpfs tmpfs ${path} && `);
-  const script = `${mounts.join('')}ip link set lo up || exit 125; exec 3<&0; "$@" <&3 3<&- & wait $!`;
+  const ports = await bridgePorts(options.hostPorts ?? []);
+  const script = `${mounts.join('')}ip link set lo up || exit 125; ${ports.script}exec 3<&0; "$@" <&3 3<&- & wait $!`;
   const unshare = ['unshare', '--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation'];
   const child = spawnBound([...unshare, 'private', 'sh', '-c', script, 'sh', ...command], {
     // Else a test runner inside takes itself for a part of the one outside.
@@ -89,6 +101,7 @@ async function runOnHost(
   const handlers = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => {
     const handler = (): void => {
       child.kill('SIGKILL');
+      ports.close();
       process.exit(signal === 'SIGINT' ? 130 : 143);
     };
     process.once(signal, handler);
@@ -98,9 +111,23 @@ async function runOnHost(
   const code = await exited(child);
   await closed;
   clearTimeout(timer);
+  ports.close();
   for (const remove of handlers) remove();
   if (late) throw new CoraxError('CORAX_LAB', `The command was not done after ${(options.timeoutMs ?? 0) / 1000} s`);
   return code ?? 1;
+}
+
+/** Shell words that bring the host's ports inside, and the end of it. */
+async function bridgePorts(ports: readonly number[]): Promise<{ readonly script: string; close(): void }> {
+  if (ports.length === 0) return { script: '', close: () => {} };
+  const folder = mkdtempSync(join(tmpdir(), 'corax-ports-'));
+  const servers = await offerPorts(folder, ports);
+  const program = [process.execPath, PORTS_PROGRAM, folder, ...ports.map(String)].map(shellQuote).join(' ');
+  const close = (): void => {
+    for (const server of servers) server.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { script: `ip address add ${HOST_ADDRESS}/32 dev lo; ${program} & `, close };
 }
 
 /** Throws unless this process runs where a lab may be built: it removes every network namespace that it finds. */
