@@ -173,7 +173,7 @@ export class Agent {
     return siteFacts({
       node: this.#config.node,
       publicKey: this.#parts.keys.publicKey,
-      direct: this.#config.direct === 'demand' ? 'auto' : this.#config.direct,
+      direct: this.#config.direct,
       own,
       relays: this.gateways.relays,
       remoteEdges: this.gateways.remoteEdges,
