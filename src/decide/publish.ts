@@ -17,12 +17,11 @@ export function ownFields(site: SiteFacts, gateway: Gateway, coraxVersion: strin
     probeAddress: site.probeAddress ?? '',
   });
   const natType = endpoint.underNat ? (site.nat?.type ?? null) : 'Undefined';
-  const port = endpoint.hole?.port;
   const address = endpoint.publicIp ?? publicAddress(site);
   const fields: EndpointFields = {
     ...(natType !== null && natType !== endpoint.natType ? { natType } : {}),
     // raven ignores a gateway that is not under NAT and does not say where it is.
-    ...(!endpoint.underNat && port === undefined && address !== null ? { publicPort: TUNNEL_PORT } : {}),
+    ...(!endpoint.underNat && endpoint.publicPort === null && address !== null ? { publicPort: TUNNEL_PORT } : {}),
     ...(!endpoint.underNat && endpoint.publicIp === null && address !== null ? { publicIP: address } : {}),
     ...stunnedHole(site, endpoint),
     ...(config === null ? {} : { config }),

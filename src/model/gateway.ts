@@ -37,6 +37,8 @@ export interface TunnelEndpoint {
   /** `publicIP` and `publicPort`, where both are there. */
   readonly hole: HostPort | null;
   readonly publicIp: Ip | null;
+  /** 1–65535 */
+  readonly publicPort: number | null;
   readonly publicKey: PublicKey | null;
   /** IPv4, inside the gateway's own subnets. */
   readonly probeAddress: Ip | null;
@@ -265,6 +267,7 @@ function narrowEndpoint(
     natType: given(object.natType, [...path, 'natType'], 'is no NAT type that raven knows', parseNatType),
     hole: publicIp !== null && port !== null ? { ip: publicIp, port } : null,
     publicIp,
+    publicPort: port,
     publicKey: given(
       config[publicKey],
       configPath(publicKey),

@@ -71,6 +71,12 @@ describe('what a node says of its own endpoint', () => {
       { publicPort: 4500 },
     ],
     [
+      'only the address where the user gave the port',
+      { config: told, underNat: false, natType: UNDEFINED, hole: null, publicIp: null, publicPort: 31_000 },
+      { nat: nat(null, '203.0.113.77') },
+      { publicIP: ip('203.0.113.77') },
+    ],
+    [
       'nothing of where it is when it does not know',
       { config: told, underNat: false, natType: UNDEFINED, hole: null, publicIp: null },
       {},
