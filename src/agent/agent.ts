@@ -92,8 +92,8 @@ export class Agent {
       remotes: this.remotes,
       world: this.world,
       mark: (owner) => this.#loop.mark(owner),
-      peerMoved: (remote, update) => {
-        if (this.#site.role === 'relay') story.harvested(remote.gateway.name, update);
+      peerMoved: (remote, to) => {
+        if (this.#site.role === 'relay') story.harvested(remote.gateway.name, to);
         else this.#refresh();
       },
       networkChanged: () => this.#lookAtNetwork(),
