@@ -10,6 +10,7 @@ import { checkPsk, missingPsk, PSK_VARIABLE, readPskFile } from './config/psk.js
 import { RAVEN_ALIASES, ravenDirect, ravenWarnings } from './config/raven.js';
 import { CoraxError, codeOf, messageOf } from './errors.js';
 import type { Ip } from './model/address.js';
+import type { DirectPolicy } from './model/facts.js';
 import type { Secret } from './model/secret.js';
 
 export interface ListenAddress {
@@ -31,8 +32,7 @@ interface CommonConfig {
   /** Null: not served. */
   readonly metrics: ListenAddress | null;
   readonly health: ListenAddress | null;
-  /** auto: all up to DIRECT_ALL_LIMIT remote edges, demand above. */
-  readonly direct: OptionValue<'direct'>;
+  readonly direct: DirectPolicy;
   readonly logLevel: LogLevel;
 }
 
@@ -100,6 +100,9 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
   if (values.driver === 'libreswan') {
     problems.push(`${describe(raw.get('driver'))}: the libreswan driver is not in this version yet, use wireguard`);
   }
+  if (values.direct === 'demand') {
+    problems.push(`${describe(raw.get('direct'))}: direct planes on demand are not in this version yet, use auto`);
+  }
   if (!cleanup && !raw.has('node'))
     problems.push(`--node is missing (or NODE_NAME): expected ${OPTIONS.node.expected}`);
   if (!cleanup && !raw.has('gateways')) {
@@ -123,7 +126,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
     socket: file('socket') ?? DEFAULT_SOCKET,
     metrics,
     health,
-    direct: values.direct ?? ravenDirect(flags) ?? 'auto',
+    direct: directPolicy(values.direct) ?? ravenDirect(flags) ?? 'auto',
     logLevel: values.logLevel ?? 'info',
   };
   if (cleanup) {
@@ -219,6 +222,11 @@ function describe(entry: Raw | undefined): string {
   if (entry === undefined) return '';
   const value = JSON.stringify(entry.value) ?? String(entry.value);
   return `${entry.source} ${value.length > 120 ? `${value.slice(0, 119)}…` : value}`;
+}
+
+/** `demand` was refused by now. */
+function directPolicy(direct: OptionValue<'direct'> | undefined): DirectPolicy | undefined {
+  return direct === 'demand' ? undefined : direct;
 }
 
 function checkFolder(folder: string, source: string, problems: string[]): void {

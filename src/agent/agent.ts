@@ -92,8 +92,8 @@ export class Agent {
       remotes: this.remotes,
       world: this.world,
       mark: (owner) => this.#loop.mark(owner),
-      peerMoved: (remote, update) => {
-        if (this.#site.role === 'relay') story.harvested(remote.gateway.name, update);
+      peerMoved: (remote, to) => {
+        if (this.#site.role === 'relay') story.harvested(remote.gateway.name, to);
         else this.#refresh();
       },
       networkChanged: () => this.#lookAtNetwork(),
@@ -173,7 +173,7 @@ export class Agent {
     return siteFacts({
       node: this.#config.node,
       publicKey: this.#parts.keys.publicKey,
-      direct: this.#config.direct === 'demand' ? 'auto' : this.#config.direct,
+      direct: this.#config.direct,
       own,
       relays: this.gateways.relays,
       remoteEdges: this.gateways.remoteEdges,

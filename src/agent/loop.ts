@@ -17,6 +17,7 @@ import { DEVICES, TABLES } from '../model/names.js';
 import type { Deed, ItemStep, PublishDeed, Step } from '../model/step.js';
 import type { Doable, Executor, Outcome, Stage } from './executor.js';
 import { filedUnder } from './executor.js';
+import { factsOf } from './facts.js';
 import type { Failures } from './failures.js';
 import type { Remote, Remotes } from './remotes.js';
 import { hangsFrom, hangsOn, SITE, type World } from './world.js';
@@ -168,7 +169,8 @@ export class Loop {
     const remote = this.#parts.remotes.get(owner);
     if (remote === undefined || remote.gateway === this.#parts.own()) return this.#want(owner, []);
     const before = remote.path ?? this.#adopted(site, remote, now);
-    const decision = decideRemote(site, remote.gateway, before, remote.facts, now);
+    const facts = factsOf(site, this.#parts.remotes, remote);
+    const decision = decideRemote(site, remote.gateway, before, facts, now);
     remote.complaint = decision.complaint ?? this.#differing(remote, decision.path, now);
     if (decision.path !== null && decision.path.state !== (before?.state ?? 'relayed')) {
       this.#parts.events.transition(remote, before, decision.path);

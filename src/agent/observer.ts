@@ -1,7 +1,7 @@
 /** Looks at the tunnel, the probes and the network, and tells whom what it saw concerns. */
 import { constants } from 'node:os';
 import { codeOf } from '../errors.js';
-import type { Prefix } from '../model/address.js';
+import { type HostPort, type Prefix, sameHostPort } from '../model/address.js';
 import { type DeviceItem, type Item, keyOf } from '../model/item.js';
 import type { PublicKey } from '../model/key.js';
 import { DEVICES, PLANES, type Plane } from '../model/names.js';
@@ -21,7 +21,7 @@ export interface ObserverParts {
   /** The owner has to be looked at again. */
   readonly mark: (owner: string) => void;
   /** A relay-plane peer moved: on an edge that is where a relay is, on a relay an edge's hole. */
-  readonly peerMoved: (remote: Remote, update: PeerUpdate) => void;
+  readonly peerMoved: (remote: Remote, to: HostPort | null) => void;
   /** Links, addresses or routes changed. */
   readonly networkChanged: () => Promise<void>;
   readonly failed: (what: string, error: unknown) => void;
@@ -203,10 +203,13 @@ export class Observer {
 
   #onPeer(update: PeerUpdate): void {
     const { remotes, mark, peerMoved } = this.#parts;
+    const before = remotes.withKey(update.key)?.facts[update.plane].peer?.endpoint ?? null;
     const remote = remotes.seePeer(update, Date.now());
-    if (remote === null || !update.moved) return;
+    if (remote === null || !(update.moved || update.gone)) return;
     mark(remote.gateway.name);
-    if (update.plane === 'relay') peerMoved(remote, update);
+    // A rekey is news, and no move.
+    const after = update.gone ? null : update.endpoint;
+    if (update.plane === 'relay' && !sameHostPort(before, after)) peerMoved(remote, after);
   }
 
   /** Has somebody taken from the peer what it is to carry? */

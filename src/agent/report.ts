@@ -2,16 +2,17 @@
 import { hasDirectPlane } from '../decide/desired.js';
 import { type PathMemory, planeOf } from '../decide/path.js';
 import { centralRelay, pairVerdict, probeAddressOf } from '../decide/relations.js';
-import { type Relation, reasonOf, relationTo } from '../decide/remote.js';
+import { type Relation, reasonOf, relationTo, unanswered } from '../decide/remote.js';
 import { formatHostPort, type HostPort } from '../model/address.js';
-import type { PlaneFacts, SiteFacts } from '../model/facts.js';
+import type { PlaneFacts, RemoteFacts, Site, SiteFacts } from '../model/facts.js';
 import type { Explanation, PeerStatus, PlaneStatus } from '../model/status.js';
 import type { PeerMetrics, PlaneMetrics } from '../telemetry/peer-metrics.js';
+import { factsOf } from './facts.js';
 import type { Remote, Remotes } from './remotes.js';
 
 export function peerStatus(site: SiteFacts, remotes: Remotes, remote: Remote, now: number): PeerStatus {
   const relation = relationTo(site, remote.gateway);
-  const relayPeer = relayPlane(site, remotes, remote, relation);
+  const facts = factsOf(site, remotes, remote);
   const hasDirect = remote.facts.direct.peer !== null;
   return {
     gateway: remote.gateway.name,
@@ -20,20 +21,12 @@ export function peerStatus(site: SiteFacts, remotes: Remotes, remote: Remote, no
     path: pathOf(relation, remote.path),
     state: remote.path?.state ?? 'relayed',
     since: remote.path === null ? null : remote.path.since / 1000,
-    reason: reason(site, relation, remote, now),
+    reason: reason(site, relation, remote, facts, now),
     planes: {
-      relay: relation.kind === 'none' ? null : planeStatus(relayPeer),
+      relay: relation.kind === 'none' ? null : planeStatus(facts.relay),
       direct: hasDirect ? planeStatus(remote.facts.direct) : null,
     },
   };
-}
-
-/** Between edges the relay plane is the central relay's peer: its endpoint, handshake and bytes, but the pair's own RTT. */
-function relayPlane(site: SiteFacts, remotes: Remotes, remote: Remote, relation: Relation): PlaneFacts {
-  if (relation.kind !== 'edge') return remote.facts.relay;
-  const central = centralRelay(site.relays);
-  const peer = central === null ? null : (remotes.get(central.gateway.name)?.facts.relay.peer ?? null);
-  return { peer, probe: remote.facts.relay.probe };
 }
 
 function pathOf(relation: Relation, path: PathMemory | null): PeerStatus['path'] {
@@ -41,10 +34,10 @@ function pathOf(relation: Relation, path: PathMemory | null): PeerStatus['path']
   return path === null ? 'relay' : planeOf(path);
 }
 
-function reason(site: SiteFacts, relation: Relation, remote: Remote, now: number): string {
+function reason(site: SiteFacts, relation: Relation, remote: Remote, facts: RemoteFacts, now: number): string {
   if (relation.kind === 'none') return relation.reason;
   if (relation.kind === 'edge' && remote.path !== null) {
-    return reasonOf(site, relation.remote, remote.path, remote.facts, now);
+    return reasonOf(site, relation.remote, remote.path, facts, now);
   }
   const { peer } = remote.facts.relay;
   const what = relation.remote.endpoint.underNat ? 'this relay holds its tunnel' : 'it is a relay';
@@ -121,14 +114,23 @@ function edgeFacts(
     ['own hole', hole(site.self?.endpoint.hole ?? null)],
     ["the other's hole", hole(endpoint.hole)],
     ['central relay', centralRelay(site.relays)?.gateway.name ?? 'none'],
-    [
-      "the other's probes",
-      probeAddressOf(endpoint) === null ? 'none: judged by WireGuard alone' : 'answered on the plane they come by',
-    ],
+    ["the other's probes", probes(relation.remote, path)],
     ["the other's path", remote.facts.remotePath ?? 'not heard'],
     ['failed tries', String(path?.failures ?? 0)],
     ['next try', path === null || path.nextTryAt <= now ? '-' : `in ${Math.ceil((path.nextTryAt - now) / 1000)} s`],
   ];
+}
+
+function probes(remote: Site, path: PathMemory | null): string {
+  if (probeAddressOf(remote.endpoint) === null) return 'none: judged by WireGuard alone';
+  switch (path?.pings) {
+    case 'answered':
+      return 'answered on the plane they come by';
+    case 'unanswered':
+      return unanswered(remote);
+    default:
+      return 'none answered yet';
+  }
 }
 
 function hole(at: HostPort | null): string {

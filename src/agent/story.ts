@@ -1,13 +1,12 @@
 /** What happens, told: to the log, one child a peer, and to the metrics. */
 import type { PathMemory } from '../decide/path.js';
 import { messageOf } from '../errors.js';
-import { formatHostPort } from '../model/address.js';
+import { formatHostPort, type HostPort } from '../model/address.js';
 import type { NatReport } from '../model/nat.js';
 import type { PublishDeed } from '../model/step.js';
 import { type Logger, peerLogger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Heartbeat } from '../telemetry/server.js';
-import type { PeerUpdate } from '../tunnel/driver.js';
 import { filedUnder, type Outcome, type Stage } from './executor.js';
 import type { Remote } from './remotes.js';
 
@@ -58,10 +57,10 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       logger.info({ type, mapping, filtering, udpBlocked: report.udpBlocked }, 'NAT behaviour found');
     },
 
-    harvested(gateway: string, update: PeerUpdate): void {
-      if (update.endpoint === null) return;
+    harvested(gateway: string, hole: HostPort | null): void {
+      if (hole === null) return;
       metrics.harvestChanges.inc();
-      peer(gateway).debug({ hole: formatHostPort(update.endpoint) }, 'seen at');
+      peer(gateway).debug({ hole: formatHostPort(hole) }, 'seen at');
     },
 
     published(deed: PublishDeed): void {

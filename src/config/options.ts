@@ -177,8 +177,8 @@ export const OPTIONS = {
     flag: '--direct',
     argument: 'WHO',
     env: ['CORAX_DIRECT'],
-    help: 'who gets a direct plane: all, none, demand (those with traffic), or auto: all up to 100 remote edges, demand above (default: auto)',
-    expected: 'all, none, demand or auto',
+    help: 'who gets a direct plane: all, none, or auto: all up to 100 remote edges, none above (default: auto)',
+    expected: 'all, none or auto',
     schema: z.enum(['all', 'none', 'demand', 'auto']),
   }),
   logLevel: define({

@@ -97,6 +97,7 @@ export function neighbourItems(site: SiteFacts, remote: Site, endpoint: PeerItem
       plane: 'relay',
       path: 'relay',
       intervalMs: idleInterval(site),
+      fastIntervalMs: timing.PROBE_FAST_MS,
       size: PROBE_SIZE,
       generation: 0,
     }),
@@ -120,7 +121,9 @@ export function remoteEdgeItems(site: SiteFacts, remote: Site, memory: PathMemor
     items.push(...carries('relay', remote.gateway, central.key));
     const intervalMs =
       path === 'relay' && site.scale <= timing.IDLE_PROBES_PER_S ? timing.PROBE_MS : idleInterval(site);
-    items.push(...probing(site, remote, { plane: 'relay', path, intervalMs, size: PROBE_SIZE, generation: 0 }));
+    const fastIntervalMs = fastInterval(memory, intervalMs);
+    const plan = { plane: 'relay', path, intervalMs, fastIntervalMs, size: PROBE_SIZE, generation: 0 } as const;
+    items.push(...probing(site, remote, plan));
   }
   // What is sent before there is a session is lost, and would count against the plane long after.
   if (direct && (path === 'direct' || candidate.session))
@@ -142,17 +145,24 @@ export interface Candidate {
 /** Until the path is direct its probes are full-size: NATs that drop fragments must show before traffic is lost. */
 function directProbe(site: SiteFacts, memory: PathMemory, candidate: Candidate): ProbePlan {
   const isDirect = memory.state === 'direct';
-  const eager = !isDirect && candidate.answeredInRow < timing.ANSWERS_NEEDED;
+  const eager = !isDirect && candidate.answeredInRow < timing.ANSWERS_NEEDED && memory.pings !== 'unanswered';
+  const intervalMs = eager ? timing.PROBE_CANDIDATE_MS : timing.PROBE_MS;
   return {
     plane: 'direct',
     path: planeOf(memory),
-    intervalMs: eager ? timing.PROBE_CANDIDATE_MS : timing.PROBE_MS,
+    intervalMs,
+    fastIntervalMs: fastInterval(memory, intervalMs),
     size: isDirect ? PROBE_SIZE : tunnelMtu(site),
     generation: memory.generation,
   };
 }
 
-type ProbePlan = Pick<ProbeItem, 'plane' | 'path' | 'intervalMs' | 'size' | 'generation'>;
+/** Probes that nobody answers are all lost, and would go fast for ever. */
+function fastInterval(memory: PathMemory, intervalMs: number): number {
+  return memory.pings === 'unanswered' ? intervalMs : timing.PROBE_FAST_MS;
+}
+
+type ProbePlan = Pick<ProbeItem, 'plane' | 'path' | 'intervalMs' | 'fastIntervalMs' | 'size' | 'generation'>;
 
 /** The probe of one plane and the route that keeps it there; nothing towards who would answer by its own path. */
 function probing(site: SiteFacts, remote: Site, plan: ProbePlan): Item[] {
@@ -164,7 +174,6 @@ function probing(site: SiteFacts, remote: Site, plan: ProbePlan): Item[] {
     gateway: remote.gateway.name,
     source,
     destination,
-    fastIntervalMs: timing.PROBE_FAST_MS,
     ...plan,
   };
   return [route(TABLES[plan.plane], hostPrefix(destination), DEVICES[plan.plane], source), probe];

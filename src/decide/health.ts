@@ -30,6 +30,22 @@ function passivelyAlive(peer: PeerFacts | null, now: number): boolean | null {
   return peer.sentAt - peer.receivedAt <= PASSIVE_DEAD_MS;
 }
 
+/**
+ * Of a plane whose probes nobody answers: they are data all the same, for which WireGuard owes a packet.
+ *
+ * @param since when this end began to ask
+ * @param presumed until the first packet has come, or should have
+ */
+export function owedHealth(peer: PeerFacts | null, since: number, presumed: true | null, now: number): PlaneHealth {
+  const alive = () => {
+    if (peer === null || peer.lastHandshake === 0) return null;
+    if (!hasSession(peer, now)) return false;
+    if (peer.receivedAt >= since) return now - peer.receivedAt <= PASSIVE_DEAD_MS;
+    return now - since <= PASSIVE_DEAD_MS ? presumed : false;
+  };
+  return { alive: alive(), rttMs: null, loss: null };
+}
+
 export function hasSession(peer: PeerFacts | null, now: number): boolean {
   return peer !== null && peer.lastHandshake > 0 && now - peer.lastHandshake * 1000 < SESSION_MS;
 }
@@ -51,10 +67,10 @@ export function choosePlane(relay: PlaneHealth, direct: PlaneHealth, current: Pl
   if (relay.alive !== true) {
     return {
       plane: 'direct',
-      reason: `direct answers${inMs(direct)}, relay ${relay.alive === null ? 'has not yet' : 'does not'}`,
+      reason: `direct ${lives(direct)}, relay ${relay.alive === null ? 'has not answered yet' : 'does not answer'}`,
     };
   }
-  const answers = `direct answers${inMs(direct)}, relay${inMs(relay)}`;
+  const answers = `direct ${lives(direct)}, relay ${relay.rttMs === null ? 'too' : inMs(relay.rttMs)}`;
   const leaving = current === 'direct';
   const [factor, slackMs, lossSlack] = leaving ? [2, 50, 0.3] : [1.5, 20, 0.15];
   if (direct.rttMs !== null && relay.rttMs !== null && direct.rttMs > relay.rttMs * factor + slackMs) {
@@ -66,8 +82,13 @@ export function choosePlane(relay: PlaneHealth, direct: PlaneHealth, current: Pl
   return { plane: 'direct', reason: answers };
 }
 
-function inMs({ rttMs }: PlaneHealth): string {
-  return rttMs === null ? '' : ` in ${rttMs.toFixed(1)} ms`;
+/** Without a round trip it is known by WireGuard's packets alone. */
+function lives({ rttMs }: PlaneHealth): string {
+  return rttMs === null ? 'is alive' : `answers ${inMs(rttMs)}`;
+}
+
+function inMs(rttMs: number): string {
+  return `in ${rttMs.toFixed(1)} ms`;
 }
 
 function percent(loss: number | null): string {

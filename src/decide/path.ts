@@ -6,7 +6,7 @@ import type { HostPort } from '../model/address.js';
 import type { PlaneFacts, ProbeFacts } from '../model/facts.js';
 import type { Plane } from '../model/names.js';
 import { fraction, nextTry } from './backoff.js';
-import { type Choice, choosePlane, hasSession, healthOf } from './health.js';
+import { type Choice, choosePlane, hasSession, healthOf, owedHealth } from './health.js';
 import type { PairVerdict } from './relations.js';
 import * as timing from './timing.js';
 
@@ -41,6 +41,10 @@ export interface PathMemory {
   readonly wasGone: boolean;
   /** The direct plane was dead in the running try. */
   readonly wasSilent: boolean;
+  /** Does the other end answer probes? Once it has, it does; kept whatever else is forgotten. */
+  readonly pings: 'unknown' | 'answered' | 'unanswered';
+  /** Since when none was answered on a relay plane that lives; 0 = not so. */
+  readonly unansweredSince: number;
 }
 
 export interface PathInput {
@@ -94,6 +98,8 @@ export function newPath(now: number): PathMemory {
     adopted: false,
     wasGone: false,
     wasSilent: false,
+    pings: 'unknown',
+    unansweredSince: 0,
   };
 }
 
@@ -121,10 +127,37 @@ export function currentProbe(memory: PathMemory, direct: PlaneFacts): ProbeFacts
 type Move = Omit<PathDecision, 'lingers'>;
 
 export function decidePath(memory: PathMemory, observed: PathInput): PathDecision {
-  const move = nextMove(memory, withCurrentProbe(memory, observed));
+  const input = withCurrentProbe(memory, observed);
+  const move = nextMove(afterPings(memory, input), input);
   const until = wantsPeer(move.memory, observed.now) ? Number.NEGATIVE_INFINITY : lingersUntil(move.memory, observed);
   if (observed.now > until) return { ...move, lingers: false };
   return { ...move, lingers: true, wakeAt: Math.min(move.wakeAt, until + 1) };
+}
+
+/** A host's firewall may drop pings and let WireGuard through: then unanswered probes tell nothing. */
+function afterPings(memory: PathMemory, { probed, relay, direct, now }: PathInput): PathMemory {
+  if (!probed || memory.pings === 'answered') return memory;
+  const answered = (relay.probe?.received ?? 0) > 0 || (direct.probe?.received ?? 0) > 0;
+  if (answered) return { ...memory, pings: 'answered', unansweredSince: 0 };
+  if (memory.pings === 'unanswered') return memory;
+  const sent = relay.probe?.sent ?? 0;
+  if (sent === 0 || !hasSession(relay.peer, now)) return { ...memory, unansweredSince: 0 };
+  const since = memory.unansweredSince || now;
+  const enough = now - since >= timing.UNANSWERED_MS && sent >= timing.UNANSWERED_PROBES;
+  return { ...memory, unansweredSince: since, pings: enough ? 'unanswered' : 'unknown' };
+}
+
+/** Both planes, as this pair can be judged. */
+function healths(memory: PathMemory, { probed, relay, direct, now }: PathInput) {
+  // Of a path that was found direct it may be that no probe ever was answered.
+  const unanswered = memory.pings === 'unanswered' || (memory.adopted && memory.pings === 'unknown');
+  if (!probed || !unanswered) return { relay: healthOf(relay, probed, now), direct: healthOf(direct, probed, now) };
+  const isDirect = memory.state === 'direct';
+  const since = isDirect ? memory.since : memory.startedAt;
+  return {
+    relay: healthOf(relay, false, now),
+    direct: owedHealth(direct.peer, since, isDirect ? true : null, now),
+  };
 }
 
 /**
@@ -139,7 +172,7 @@ function lingersUntil(memory: PathMemory, { direct, remotePath, keepsAlive }: Pa
 
 function nextMove(before: PathMemory, input: PathInput): Move {
   const { verdict, waitingFor, now } = input;
-  const relayAlive = input.probed ? healthOf(input.relay, true, now).alive : null;
+  const relayAlive = input.probed && before.pings === 'answered' ? healthOf(input.relay, true, now).alive : null;
   const memory = relayAlive === false && !before.wasGone ? { ...before, wasGone: true } : before;
   if (!verdict.may) return rest(forget(memory, verdict.reason, now));
   if (memory.state === 'direct') return whileDirect(memory, input);
@@ -159,9 +192,7 @@ function withCurrentProbe(memory: PathMemory, input: PathInput): PathInput {
 
 /** The choice between the planes as it stands, with its reason; for decisions and for people. */
 export function currentChoice(memory: PathMemory, observed: PathInput): Choice {
-  const input = withCurrentProbe(memory, observed);
-  const relay = healthOf(input.relay, input.probed, input.now);
-  const direct = healthOf(input.direct, input.probed, input.now);
+  const { relay, direct } = healths(memory, withCurrentProbe(memory, observed));
   return choosePlane(relay, direct, planeOf(memory));
 }
 
@@ -171,7 +202,8 @@ function rest(memory: PathMemory, wakeAt = Number.POSITIVE_INFINITY): Move {
 
 function forget(memory: PathMemory, reason: string, now: number): PathMemory {
   if (memory.state === 'relayed' && memory.reason === reason) return memory;
-  return { ...newPath(memory.state === 'relayed' ? memory.since : now), reason, generation: memory.generation };
+  const { generation, pings, unansweredSince } = memory;
+  return { ...newPath(memory.state === 'relayed' ? memory.since : now), reason, generation, pings, unansweredSince };
 }
 
 /** A new try: the own NAT is opened first, then the peer is added. */
@@ -211,7 +243,7 @@ function lateness(input: PathInput): number {
 }
 
 function whilePunching(memory: PathMemory, input: PathInput): Move {
-  const direct = healthOf(input.direct, input.probed, input.now);
+  const { direct } = healths(memory, input);
   if (direct.alive === true && hasSession(input.direct.peer, input.now)) {
     return memory.wasSilent ? countAnew(memory, input) : whileCandidate(memory, input);
   }
@@ -235,10 +267,21 @@ function whileCandidate(memory: PathMemory, input: PathInput): Move {
   const following = input.remotePath === 'direct';
   const answers = input.direct.probe?.answeredInRow ?? 0;
   const needed = timing.ANSWERS_NEEDED + Math.ceil(memory.trustMs / timing.PROBE_MS);
-  const trusted = following || !input.probed || answers >= needed;
+  const trusted =
+    input.probed && memory.pings === 'unanswered'
+      ? followsBlindly(memory, input)
+      : following || !input.probed || answers >= needed;
   if (choice.plane !== 'direct' || !trusted) return rest(memory, input.now + timing.PROBE_MS);
   const reason = following ? `${choice.reason}; the other end is direct` : choice.reason;
   return rest({ ...memory, state: 'direct', since: input.now, reason, failures: 0, proven: true });
+}
+
+/**
+ * An end whose probes nobody answers goes by what the other says, which may have answers to its own. Where that
+ * cannot be heard either, the plane must have lived for as long as it is to be trusted later.
+ */
+function followsBlindly(memory: PathMemory, { remotePath, now }: PathInput): boolean {
+  return remotePath === null ? now - memory.startedAt >= memory.trustMs : remotePath === 'direct';
 }
 
 function keepPunching(memory: PathMemory, input: PathInput): Move {
@@ -274,17 +317,20 @@ function fail(memory: PathMemory, input: PathInput, unproven: boolean): Move {
 
 function whileDirect(memory: PathMemory, input: PathInput): Move {
   const { now } = input;
-  const relay = healthOf(input.relay, input.probed, now);
-  const direct = healthOf(input.direct, input.probed, now);
+  const { relay, direct } = healths(memory, input);
   if (direct.alive === null && memory.adopted && now < memory.startedAt + timing.ADOPTED_MS) {
     return rest(memory, memory.startedAt + timing.ADOPTED_MS);
   }
-  const choice = choosePlane(relay, direct, 'direct');
+  const left = input.probed && memory.pings === 'unanswered' && input.remotePath === 'relay';
+  const choice: Choice = left
+    ? { plane: 'relay', reason: 'the other end is on the relay path' }
+    : choosePlane(relay, direct, 'direct');
   // With both planes dead there is nothing to gain by moving.
   const stay = choice.plane === 'direct' || (direct.alive === false && relay.alive === false);
   if (stay) {
     // The session roams with the other end, so what is published meanwhile does not end it.
-    const adopted = memory.adopted && direct.alive === null;
+    const open = direct.alive === null || (input.probed && memory.pings === 'unknown');
+    const adopted = memory.adopted && open;
     return rest({ ...memory, fingerprint: input.fingerprint, adopted, wasGone: relay.alive === false });
   }
   const shortLived = now - memory.since < timing.FORGIVE_MS;

@@ -1,7 +1,7 @@
 /** What this node writes into Gateways: of its own endpoint, and as the central relay the edges' holes. */
-import { formatHostPort, type HostPort, isPrivate, isUnicast, sameHostPort } from '../model/address.js';
+import { formatHostPort, type HostPort, type Ip, isPrivate, isUnicast, sameHostPort } from '../model/address.js';
 import type { Site, SiteFacts } from '../model/facts.js';
-import type { Gateway, TunnelEndpoint } from '../model/gateway.js';
+import { CONFIG_KEYS, type Gateway, type TunnelEndpoint } from '../model/gateway.js';
 import { TUNNEL_PORT } from '../model/names.js';
 import type { EndpointFields } from '../model/step.js';
 import { centralRelay } from './relations.js';
@@ -10,20 +10,21 @@ import { centralRelay } from './relations.js';
 export function ownFields(site: SiteFacts, gateway: Gateway, coraxVersion: string): EndpointFields | null {
   const endpoint = gateway.endpoints.find((candidate) => candidate.nodeName === site.node);
   if (endpoint === undefined) return null;
+  const address = addressToPublish(site, endpoint);
   const config = changedConfig(endpoint.config, {
     publicKey: site.publicKey,
     corax: coraxVersion,
     // Empty is as good as absent, and takes back an address that turned out not to answer.
     probeAddress: site.probeAddress ?? '',
+    ...(address === null ? {} : { [CONFIG_KEYS.coraxPublicIP]: address }),
   });
   const natType = endpoint.underNat ? (site.nat?.type ?? null) : 'Undefined';
-  const port = endpoint.hole?.port;
-  const address = endpoint.publicIp ?? publicAddress(site);
+  const isPlaced = address !== null || endpoint.publicIp !== null;
   const fields: EndpointFields = {
     ...(natType !== null && natType !== endpoint.natType ? { natType } : {}),
     // raven ignores a gateway that is not under NAT and does not say where it is.
-    ...(!endpoint.underNat && port === undefined && address !== null ? { publicPort: TUNNEL_PORT } : {}),
-    ...(!endpoint.underNat && endpoint.publicIp === null && address !== null ? { publicIP: address } : {}),
+    ...(!endpoint.underNat && endpoint.publicPort === null && isPlaced ? { publicPort: TUNNEL_PORT } : {}),
+    ...(address === null ? {} : { publicIP: address }),
     ...stunnedHole(site, endpoint),
     ...(config === null ? {} : { config }),
   };
@@ -40,6 +41,19 @@ function stunnedHole(site: SiteFacts, endpoint: TunnelEndpoint): EndpointFields 
 function changedConfig(present: Readonly<Record<string, string>>, wanted: Record<string, string>) {
   const changed = Object.entries(wanted).filter(([key, value]) => (present[key] ?? '') !== value);
   return changed.length === 0 ? null : Object.fromEntries(changed);
+}
+
+/**
+ * Where a relay is, when the user does not say, or when this agent said another address that is not its own any
+ * more: a cloud's machine gets a new one with its next start. Null: nothing to say.
+ */
+function addressToPublish(site: SiteFacts, { underNat, publicIp, config }: TunnelEndpoint): Ip | null {
+  const address = underNat ? null : publicAddress(site);
+  if (publicIp === null || address === null || address === publicIp) return publicIp === null ? address : null;
+  const isOurWord = config[CONFIG_KEYS.coraxPublicIP] === publicIp;
+  const isStillOurs =
+    site.underlay === null || site.underlay.addresses.includes(publicIp) || site.nat?.publicAddress?.ip === publicIp;
+  return isOurWord && !isStillOurs ? address : null;
 }
 
 function publicAddress(site: SiteFacts) {

@@ -169,8 +169,16 @@ function waitingFor(own: HostPort | null, theirs: HostPort | null): string | nul
 
 /** Why the path is what it is, now, in one sentence. */
 export function reasonOf(site: SiteFacts, remote: Site, memory: PathMemory, facts: RemoteFacts, now: number): string {
-  const choice = currentChoice(memory, pathInput(site, remote, facts, now));
-  if (memory.state === 'direct') return choice.reason;
+  const input = pathInput(site, remote, facts, now);
+  const choice = currentChoice(memory, input);
+  const judged = input.probed && memory.pings === 'unanswered' ? `; ${unanswered(remote)}` : '';
+  if (memory.state === 'direct') return `${choice.reason}${judged}`;
   const answers = currentProbe(memory, facts.direct) !== null ? ` (${choice.reason})` : '';
-  return `${memory.reason}${memory.state === 'punching' ? answers : ''}`;
+  return `${memory.reason}${memory.state === 'punching' ? answers : ''}${judged}`;
+}
+
+/** Why probes do not count for this remote, in one sentence. */
+export function unanswered({ gateway }: Site): string {
+  const why = 'answers no ping on the relay plane (a firewall that drops ICMP?)';
+  return `${gateway.name} ${why}: judged by WireGuard's own packets`;
 }

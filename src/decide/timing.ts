@@ -32,6 +32,12 @@ export const SILENT_MS = 15_000;
 export const SESSION_MS = 180_000;
 /** WireGuard owes a packet within 10 s (KEEPALIVE_TIMEOUT) while we send; two more for the way. */
 export const PASSIVE_DEAD_MS = 12_000;
+/**
+ * A relay plane that lives and on which so many probes went unanswered for so long, and none ever was answered:
+ * the other end answers none (a firewall that drops ICMP), and is judged by WireGuard's packets.
+ */
+export const UNANSWERED_MS = 15_000;
+export const UNANSWERED_PROBES = 10;
 /** Probes lost in a row that make a plane dead. */
 export const LOST_IN_ROW = 3;
 /** Answers in a row that a direct plane needs before it carries traffic. */

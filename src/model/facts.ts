@@ -67,6 +67,7 @@ export interface PlaneFacts {
 
 /** What is observed of one remote gateway. */
 export interface RemoteFacts {
+  /** Between edges its peer is the central relay. */
   readonly relay: PlaneFacts;
   readonly direct: PlaneFacts;
   /** The path that the other end says it is on, by its probes; null = not heard. */

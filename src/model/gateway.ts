@@ -24,8 +24,16 @@ import { mergePrefixes } from './subnets.js';
 export const GATEWAY_API_VERSION = 'raven.openyurt.io/v1beta1';
 export const GATEWAY_KIND = 'Gateway';
 
-/** `config` keys of ours in an endpoint; raven has only the first. */
-export const CONFIG_KEYS = { publicKey: 'publicKey', probeAddress: 'probeAddress', corax: 'corax' } as const;
+/**
+ * `config` keys of ours in an endpoint; raven has only the first. `coraxPublicIP` is the `publicIP` that a relay's
+ * agent found for itself: what the user wrote is told from it, and never touched.
+ */
+export const CONFIG_KEYS = {
+  publicKey: 'publicKey',
+  probeAddress: 'probeAddress',
+  corax: 'corax',
+  coraxPublicIP: 'coraxPublicIP',
+} as const;
 
 export const GATEWAY_LIMITS = { endpoints: 256, nodes: 5000, subnets: 5000, coraxLength: 256 } as const;
 
@@ -37,6 +45,8 @@ export interface TunnelEndpoint {
   /** `publicIP` and `publicPort`, where both are there. */
   readonly hole: HostPort | null;
   readonly publicIp: Ip | null;
+  /** 1–65535 */
+  readonly publicPort: number | null;
   readonly publicKey: PublicKey | null;
   /** IPv4, inside the gateway's own subnets. */
   readonly probeAddress: Ip | null;
@@ -265,6 +275,7 @@ function narrowEndpoint(
     natType: given(object.natType, [...path, 'natType'], 'is no NAT type that raven knows', parseNatType),
     hole: publicIp !== null && port !== null ? { ip: publicIp, port } : null,
     publicIp,
+    publicPort: port,
     publicKey: given(
       config[publicKey],
       configPath(publicKey),

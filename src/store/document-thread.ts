@@ -32,7 +32,8 @@ export class DocumentThread {
     try {
       return (await this.#run({ work: 'read', text, format, fallbackName })) as ReadDocument;
     } catch (error) {
-      return { ok: false, name: fallbackName, reason: (error as Error).message, line: null };
+      const passing = error instanceof ThreadError;
+      return { ok: false, name: fallbackName, reason: (error as Error).message, line: null, passing };
     }
   }
 

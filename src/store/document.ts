@@ -14,6 +14,8 @@ export type ReadDocument =
       readonly line: number | null;
       /** Plainly no Gateway but another kind of object, which asks nothing of us. */
       readonly foreign?: boolean;
+      /** The reading failed, and not the document: another try may succeed. */
+      readonly passing?: boolean;
     };
 
 /** The text is no document, or the document no single Gateway. */

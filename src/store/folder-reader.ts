@@ -19,12 +19,16 @@ interface Loaded {
 
 /** Files that are looked at side by side. */
 const ABREAST = 16;
+/** How often one content is read that the reading thread does not come to an end with. */
+const TRIES = 3;
 
 export class FolderReader {
   readonly #folder: string;
   readonly #catalogue: Catalogue;
   readonly #thread: DocumentThread;
   readonly #seen = new Map<string, Pick<Loaded, 'signature' | 'hash'>>();
+  /** Contents whose reading failed for no fault of theirs, and how often. */
+  readonly #failed = new Map<string, { readonly hash: string; readonly times: number }>();
   #reads = 0;
 
   constructor(folder: string, catalogue: Catalogue, thread: DocumentThread) {
@@ -97,9 +101,26 @@ export class FolderReader {
     if (loaded === 'same') return;
     if ('gone' in loaded) return this.#drop(loaded.gone);
     const { name, signature, hash, content } = loaded;
-    const before = this.#seen.get(name);
+    if (this.#seen.get(name)?.hash === hash) {
+      this.#seen.set(name, { signature, hash });
+      return;
+    }
+    const document = await this.#parse(name, content);
+    this.#catalogue.put(name, document);
+    if (!document.ok && document.passing && this.#isTriedAgain(name, hash)) {
+      this.#seen.delete(name);
+      return;
+    }
+    this.#failed.delete(name);
     this.#seen.set(name, { signature, hash });
-    if (before?.hash !== hash) this.#catalogue.put(name, await this.#parse(name, content));
+  }
+
+  /** A few times: a document that takes for ever to read must not be read for ever. */
+  #isTriedAgain(name: string, hash: string): boolean {
+    const before = this.#failed.get(name);
+    const times = before?.hash === hash ? before.times + 1 : 1;
+    this.#failed.set(name, { hash, times });
+    return times < TRIES;
   }
 
   async #parse(name: string, content: Loaded['content']): Promise<ReadDocument> {
@@ -110,6 +131,7 @@ export class FolderReader {
 
   #drop(name: string): void {
     this.#seen.delete(name);
+    this.#failed.delete(name);
     this.#catalogue.delete(name);
   }
 }

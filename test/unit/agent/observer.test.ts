@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { Observer } from '#src/agent/observer.js';
 import { Remotes } from '#src/agent/remotes.js';
 import { SITE, World } from '#src/agent/world.js';
+import { formatHostPort } from '#src/model/address.js';
 import type { Item } from '#src/model/item.js';
 import type { Network } from '#src/network/network.js';
 import type { ProbeReading, Prober } from '#src/probe/prober.js';
@@ -38,7 +39,7 @@ function rig() {
   remotes.put(gateway(2));
   const probes: ProbeReading[] = [];
   const marked: string[] = [];
-  const moved: PeerUpdate[] = [];
+  const moved: (string | null)[] = [];
   const failed: unknown[] = [];
   const worked: string[] = [];
   const observer = new Observer({
@@ -52,7 +53,7 @@ function rig() {
     remotes,
     world,
     mark: (owner) => marked.push(owner),
-    peerMoved: (_, what) => moved.push(what),
+    peerMoved: (_, to) => moved.push(to === null ? null : formatHostPort(to)),
     networkChanged: async () => undefined,
     failed: (_, error) => failed.push(error),
     worked: (what) => worked.push(what),
@@ -121,6 +122,22 @@ describe('the observer', () => {
     assert.ok(turns >= 38, `${turns} turns of the event loop`);
     const last = remotes.get('gw-10009')?.facts.relay;
     assert.deepEqual([last?.peer?.rxBytes, last?.probe?.sent], [10_009, 10_009]);
+  });
+
+  it('tells where a peer has moved to, and not that it renewed its session there', async () => {
+    const { moved, marked, observer, own, poll } = rig();
+    await observer.adopt();
+    own();
+    const seen = (port: number, more: Partial<PeerUpdate> = {}) =>
+      poll({ peers: [update({ moved: true, endpoint: at('198.51.100.2', port), ...more })] });
+    await seen(4500);
+    await seen(4500, { lastHandshake: 120 });
+    await seen(4500, { lastHandshake: 240, plane: 'direct' });
+    await seen(61_000);
+    await seen(61_000, { gone: true, moved: false });
+    await seen(61_000);
+    assert.deepEqual(moved, ['198.51.100.2:4500', '198.51.100.2:61000', null, '198.51.100.2:61000']);
+    assert.ok(marked.filter((owner) => owner === 'gw-2').length >= 6, 'it is looked at each time');
   });
 
   it('has given back to a peer what somebody took from it', async () => {

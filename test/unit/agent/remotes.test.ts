@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { factsOf } from '#src/agent/facts.js';
 import { Failures } from '#src/agent/failures.js';
 import { Gateways } from '#src/agent/gateways.js';
 import { Remotes } from '#src/agent/remotes.js';
 import { chooseProbeAddress, siteFacts as gather, isCentral, sameForRemotes } from '#src/agent/site.js';
 import { relayOf } from '#src/decide/relations.js';
-import type { Relay } from '#src/model/facts.js';
+import type { Relay, SiteFacts } from '#src/model/facts.js';
 import type { PeerUpdate } from '#src/tunnel/driver.js';
 import { at, gateway, ip, keyOf, probeFacts, relay, siteFacts } from '../decide/fixtures.js';
 
@@ -79,6 +80,23 @@ describe('what is seen of remotes', () => {
     );
     remotes.dropPeers('relay');
     assert.equal(remotes.get('gw-2')?.facts.relay.peer, null);
+  });
+});
+
+describe('what decide is told of a remote', () => {
+  it('has the central relay as the peer of the relay plane, between edges and only there', () => {
+    const remotes = new Remotes();
+    for (const of of [relay(1), relay(2), gateway(2)]) remotes.put(of);
+    remotes.seePeer(update({ key: keyOf(1002), rxBytes: 7 }), NOW);
+    remotes.seePeer(update({ key: keyOf(1001), rxBytes: 5 }), NOW);
+    remotes.seeProbe('gw-2', 'relay', probeFacts({ received: 1 }));
+    const relayPlane = (site: SiteFacts, name: string) =>
+      factsOf(site, remotes, remotes.get(name) ?? assert.fail(name)).relay;
+    const edge = siteFacts(gateway(1), [relay(1), relay(2)]);
+    assert.deepEqual([relayPlane(edge, 'gw-2').peer?.rxBytes, relayPlane(edge, 'gw-2').probe?.received], [7, 1]);
+    assert.equal(relayPlane(edge, 'relay-1').peer?.rxBytes, 5);
+    assert.equal(relayPlane(siteFacts(gateway(1), []), 'gw-2').peer, null);
+    assert.equal(relayPlane(siteFacts(relay(3), [relay(1), relay(2)]), 'gw-2').peer, null);
   });
 });
 

@@ -120,7 +120,12 @@ test('every wrong value is named with its source and what is expected', () => {
     [{ ...enough, metricBindAddr: '2001:db8::1:9' }, {}, /^--metric-bind-addr "2001/],
     [{ ...enough, metricsAddr: ':1', healthAddr: ':1' }, {}, /^--metrics-addr and --health-addr are both :::1/],
     [{ ...enough, socket: `/${'x'.repeat(107)}` }, {}, /^--socket .*expected a path of at most 107 bytes/],
-    [{ ...enough, direct: 'some' }, {}, /^--direct "some": expected all, none, demand or auto/],
+    [{ ...enough, direct: 'some' }, {}, /^--direct "some": expected all, none or auto/],
+    [
+      { ...enough, direct: 'demand' },
+      {},
+      /^--direct "demand": direct planes on demand are not in this version yet, use auto/,
+    ],
     [{ ...enough, logLevel: 'loud' }, {}, /^--log-level "loud": expected trace/],
     [enough, { NODE_IP: '10.0.0.300' }, /^NODE_IP "10.0.0.300": expected an IPv4 or IPv6 address/],
     [{ ...enough, config: file('node: [a') }, {}, /^--config .*line 1/],

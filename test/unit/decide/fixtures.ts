@@ -45,6 +45,7 @@ export interface GatewayOptions {
   readonly natType?: NatType | null;
   readonly hole?: HostPort | null;
   readonly publicIp?: string | null;
+  readonly publicPort?: number;
   readonly key?: PublicKey | null;
   readonly probeAddress?: string | null;
   readonly corax?: string | null;
@@ -68,6 +69,7 @@ export function gateway(number: number, options: GatewayOptions = {}): Gateway {
     natType: options.natType === undefined ? PORT : options.natType,
     hole,
     publicIp: publicIp === null ? null : ip(publicIp),
+    publicPort: options.publicPort ?? hole?.port ?? null,
     publicKey: options.key === undefined ? keyOf(number) : options.key,
     probeAddress: options.probeAddress === null ? null : ip(options.probeAddress ?? `10.${high}.${low}.1`),
     corax: options.corax === undefined ? '0.1.0' : options.corax,

@@ -17,6 +17,9 @@ const RTT_MS = 40;
 const REKEY_TIMEOUT = 5_000;
 const REKEY_AFTER = 120_000;
 const NO_ANSWER = 15_000;
+/** WireGuard's KEEPALIVE_TIMEOUT, and our persistent keepalive. */
+const KEEPALIVE_TIMEOUT = 10_000;
+const PERSISTENT_KEEPALIVE = 5_000;
 const PROBE_TIMEOUT = 1_000;
 /** nf_conntrack_udp_timeout */
 const CONNTRACK_MS = 30_000;
@@ -29,6 +32,10 @@ export interface PairOptions {
   readonly dropsFragments?: boolean;
   /** Port-restricted NATs keep what strangers send them, as Linux's masquerade with an open INPUT does. */
   readonly keepsStrangers?: boolean;
+  /** The end's firewall drops echo requests, on both planes. */
+  readonly firewalls?: readonly [boolean, boolean];
+  /** Nothing is sent but probes and what WireGuard sends by itself. */
+  readonly idle?: boolean;
 }
 
 /** What an end has of the other in its kernel. */
@@ -38,6 +45,7 @@ interface Peer {
   /** The latest first: WireGuard keeps the previous, the current and the next key pair. */
   sessions: number[];
   receivedAt: number;
+  sentAt: number;
   /** The endpoint was learned from a packet of the other's. */
   learned: boolean;
   rxBytes: number;
@@ -69,11 +77,13 @@ export class End {
   remotePath: 'relay' | 'direct' | null = null;
   readonly name: string;
   readonly key: string;
+  readonly firewalled: boolean;
 
-  constructor(name: string, key: string, type: NatType | null) {
+  constructor(name: string, key: string, type: NatType | null, firewalled: boolean) {
     this.name = name;
     this.key = key;
     this.type = type;
+    this.firewalled = firewalled;
   }
 
   get isDirect(): boolean {
@@ -97,8 +107,9 @@ export class Pair {
   constructor(options: PairOptions = {}) {
     const [left, right] = options.types ?? [PORT, PORT];
     this.#options = options;
-    this.a = new End('a', keyOf(1), left);
-    this.b = new End('b', keyOf(2), right);
+    const [here, there] = options.firewalls ?? [false, false];
+    this.a = new End('a', keyOf(1), left, here);
+    this.b = new End('b', keyOf(2), right, there);
     this.#at(0, () => this.#learnHoles(this.a));
     this.#at(options.lag ?? 0, () => this.#learnHoles(this.b));
     for (const end of [this.a, this.b]) {
@@ -116,6 +127,11 @@ export class Pair {
         end,
         () => (end.memory.state === 'punching' && (end.probe?.answeredInRow ?? 0) < 2 ? 250 : 1000),
         () => this.#sendProbe(end),
+      );
+      this.#every(
+        end,
+        () => 1000,
+        () => this.#tellByRelay(end),
       );
     }
   }
@@ -176,7 +192,11 @@ export class Pair {
   input(end: End): PathInput {
     const other = this.other(end);
     const hole = (of: End) => at('198.51.100.1', 10_000 + of.hole);
-    const relayProbe = probeFacts({ received: 9, answeredInRow: 9, rttMs: 60, loss: 0 });
+    const sent = Math.floor((this.now - START) / 1000);
+    const relayProbe = other.firewalled
+      ? probeFacts({ sent, lost: Math.max(0, sent - 1), lostInRow: Math.max(0, sent - 1) })
+      : probeFacts({ received: 9, answeredInRow: 9, rttMs: 60, loss: 0 });
+    const relayPeer = peerFacts({ lastHandshake: this.now / 1000 - 60, receivedAt: this.now - 100 });
     return {
       now: this.now,
       pair: pairName(this.a.key, this.b.key),
@@ -189,7 +209,7 @@ export class Pair {
       holdsBack: holdsBack(other.type),
       probed: true,
       keepsAlive: true,
-      relay: { peer: null, probe: relayProbe },
+      relay: { peer: relayPeer, probe: relayProbe },
       direct: { peer: this.#peerFacts(end), probe: end.probe },
       remotePath: end.remotePath,
     };
@@ -246,7 +266,15 @@ export class Pair {
   }
 
   #addPeer(end: End): void {
-    end.peer = { lastInitiation: 0, lastHandshake: 0, sessions: [], receivedAt: 0, learned: false, rxBytes: 0 };
+    end.peer = {
+      lastInitiation: 0,
+      lastHandshake: 0,
+      sessions: [],
+      receivedAt: 0,
+      sentAt: 0,
+      learned: false,
+      rxBytes: 0,
+    };
     this.#initiate(end);
   }
 
@@ -264,7 +292,20 @@ export class Pair {
     const fresh = peer.sessions.length > 0 && this.now - peer.lastHandshake < REKEY_AFTER;
     const heard = this.now - Math.max(peer.receivedAt, peer.lastHandshake) < NO_ANSWER;
     if ((!fresh || !heard) && this.now - peer.lastInitiation >= REKEY_TIMEOUT) this.#initiate(end);
-    if (peer.sessions.length > 0) this.#send(end, () => undefined);
+    const quiet = this.now - Math.max(peer.receivedAt, peer.sentAt) < PERSISTENT_KEEPALIVE;
+    if (peer.sessions.length > 0 && !(this.#options.idle && quiet)) this.#send(end, () => undefined, 'keepalive');
+  }
+
+  /** The probe of the relay plane says which path its sender is on. */
+  #tellByRelay(end: End): void {
+    const state = planeOf(end.memory);
+    this.#at(RTT_MS, () => this.#hear(this.other(end), state));
+  }
+
+  #hear(end: End, state: 'relay' | 'direct'): void {
+    if (end.firewalled || end.remotePath === state) return;
+    end.remotePath = state;
+    this.#decide(end);
   }
 
   #initiate(end: End): void {
@@ -313,15 +354,22 @@ export class Pair {
   }
 
   /** A data packet; it is heard when both have the same session. */
-  #send(end: End, heard: () => void): void {
+  #send(end: End, heard: () => void, kind: 'data' | 'keepalive' = 'data'): void {
     const other = this.other(end);
     const session = end.peer?.sessions[0];
     this.#sends(end);
+    if (end.peer !== null && session !== undefined) end.peer.sentAt = this.now;
     this.#at(RTT_MS / 2, () => {
       if (session === undefined || !other.peer?.sessions.includes(session) || !this.#arrives(end, other)) return;
       other.peer.receivedAt = this.now;
       other.peer.rxBytes += 64;
       heard();
+      const { peer } = other;
+      const came = this.now;
+      this.#at(KEEPALIVE_TIMEOUT, () => {
+        const owed = kind === 'data' && other.peer === peer && peer.sentAt < came;
+        if (owed) this.#send(other, () => undefined, 'keepalive');
+      });
     });
   }
 
@@ -338,10 +386,8 @@ export class Pair {
     if (this.lossEvery === 0 || this.#probes % this.lossEvery !== 0) {
       this.#send(end, () => {
         if (full && this.#options.dropsFragments) return;
-        if (other.remotePath !== state) {
-          other.remotePath = state;
-          this.#decide(other);
-        }
+        if (other.firewalled) return;
+        this.#hear(other, state);
         // Off the plane an end has no route for its answer there.
         if (!wantsPeer(other.memory, this.now)) return;
         this.#send(other, () => {

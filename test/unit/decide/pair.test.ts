@@ -59,7 +59,7 @@ describe('a pair that knows both holes', () => {
       const pair = new Pair({ types });
       pair.run(3_600_000);
       for (const end of [pair.a, pair.b]) {
-        assert.deepEqual([end.states, end.punches, end.reAdds, end.decisions.length], [[], [], [], 1]);
+        assert.deepEqual([end.states, end.punches, end.reAdds, end.decisions.length], [[], [], [], 2]);
         assert.match(end.memory.reason, /Symmetric/);
       }
     });
@@ -198,6 +198,42 @@ describe('a direct path that is cut', () => {
   });
 });
 
+describe('a pair of which a firewall lets WireGuard through and drops pings', () => {
+  const kinds: [string, readonly [boolean, boolean]][] = [
+    ['at one end', [true, false]],
+    ['at the other', [false, true]],
+    ['at both', [true, true]],
+  ];
+  for (const [where, firewalls] of kinds) {
+    for (const idle of [false, true]) {
+      for (const types of [
+        [PORT, PORT],
+        [SYMMETRIC, RESTRICTED],
+        [FULL, SYMMETRIC],
+      ] as const) {
+        const blind = (pair: Pair) => [pair.a, pair.b].filter((_, index) => firewalls[1 - index]);
+        it(`${where}, ${idle ? 'idle' : 'busy'}, ${types.join(' with ')}: goes direct, stays, falls back, comes back`, () => {
+          const pair = new Pair({ types, firewalls, idle });
+          within(pair, () => pair.bothDirect, 45_000, 'both go direct');
+          for (const end of blind(pair)) assert.equal(end.memory.pings, 'unanswered');
+          const before = pair.a.states.length + pair.b.states.length;
+          pair.run(1_200_000);
+          assert.ok(pair.bothDirect, 'direct');
+          assert.equal(pair.a.states.length + pair.b.states.length, before, 'and never otherwise');
+          pair.cut = true;
+          // Where one end has answers it tells the other; else WireGuard's silence does.
+          within(pair, () => pair.bothRelayed, blind(pair).length === 2 ? 14_000 : 5_000, 'both fall back');
+          pair.run(600_000);
+          assert.ok(pair.bothRelayed, 'relayed');
+          pair.cut = false;
+          within(pair, () => pair.bothDirect, 90_000, 'both come back');
+          assert.equal(pair.a.abandoned + pair.b.abandoned, 0);
+        });
+      }
+    }
+  }
+});
+
 describe('an end that leaves the direct path alone', () => {
   it('hears the other until that one has come off it too, and then takes the peer away', () => {
     const pair = direct();
@@ -244,28 +280,40 @@ describe('a pair in any weather', () => {
 
   it('never takes away a peer in use, never spins, and ends up direct when the weather clears', () => {
     const may = PAIRS.filter(([left, right]) => pairVerdict(left, right).may);
+    const walls = fc.constantFrom<readonly [boolean, boolean]>(
+      [false, false],
+      [false, false],
+      [true, false],
+      [true, true],
+    );
     fc.assert(
-      fc.property(fc.constantFrom(...may), fc.nat(1_000), fc.array(events, { maxLength: 8 }), (types, lag, weather) => {
-        const pair = new Pair({ types, lag });
-        for (const event of weather) {
-          pair.cut = event.kind === 'cut';
-          pair.lossEvery = event.kind === 'lossy' ? 2 : 0;
-          if (event.kind === 'rebind') pair.rebind(event.which ? pair.a : pair.b);
-          pair.run(event.ms);
-        }
-        pair.cut = false;
-        pair.lossEvery = 0;
-        assert.ok(Number.isFinite(pair.until(() => pair.bothDirect, 400_000)), 'direct in the end');
-        for (const end of [pair.a, pair.b]) {
-          assert.deepEqual(
-            end.reAdds.filter((when) => end.removals.some((removal) => removal.at === when && inUse(removal))),
-            [],
-          );
-          assert.equal(end.abandoned, 0);
-          const seconds = (pair.now - START) / 1000;
-          assert.ok(end.decisions.length < seconds * 12 + 50, `${end.decisions.length} decisions in ${seconds} s`);
-        }
-      }),
+      fc.property(
+        fc.constantFrom(...may),
+        fc.nat(1_000),
+        fc.array(events, { maxLength: 8 }),
+        walls,
+        (types, lag, weather, firewalls) => {
+          const pair = new Pair({ types, lag, firewalls });
+          for (const event of weather) {
+            pair.cut = event.kind === 'cut';
+            pair.lossEvery = event.kind === 'lossy' ? 2 : 0;
+            if (event.kind === 'rebind') pair.rebind(event.which ? pair.a : pair.b);
+            pair.run(event.ms);
+          }
+          pair.cut = false;
+          pair.lossEvery = 0;
+          assert.ok(Number.isFinite(pair.until(() => pair.bothDirect, 400_000)), 'direct in the end');
+          for (const end of [pair.a, pair.b]) {
+            assert.deepEqual(
+              end.reAdds.filter((when) => end.removals.some((removal) => removal.at === when && inUse(removal))),
+              [],
+            );
+            assert.equal(end.abandoned, 0);
+            const seconds = (pair.now - START) / 1000;
+            assert.ok(end.decisions.length < seconds * 12 + 50, `${end.decisions.length} decisions in ${seconds} s`);
+          }
+        },
+      ),
       { numRuns: 40, endOnFailure: true },
     );
   });

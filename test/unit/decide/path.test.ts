@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { adoptedPath, decidePath, newPath, type PathInput, type PathMemory, wantsPeer } from '#src/decide/path.js';
-import { ADOPTED_MS, IN_USE_MS } from '#src/decide/timing.js';
-import { at, peerFacts, probeFacts } from './fixtures.js';
+import { reasonOf } from '#src/decide/remote.js';
+import { ADOPTED_MS, IN_USE_MS, UNANSWERED_MS, UNANSWERED_PROBES } from '#src/decide/timing.js';
+import type { ProbeFacts } from '#src/model/facts.js';
+import { asSite, at, gateway, peerFacts, probeFacts, relay, siteFacts } from './fixtures.js';
 
 const NOW = 1_800_000_000_000;
 const ALIVE = probeFacts({ received: 9, answeredInRow: 9, rttMs: 40, loss: 0 });
@@ -98,6 +100,77 @@ describe('one decision about a path', () => {
     assert.deepEqual([answered.state, answered.adopted], ['direct', false]);
   });
 
+  it('judges by WireGuard who never answers a ping on a relay plane that lives', () => {
+    const relay = (probe: Partial<ProbeFacts>, session = true) => ({
+      peer: session ? peerFacts({ lastHandshake: NOW / 1000 - 1, receivedAt: NOW }) : null,
+      probe: probeFacts(probe),
+    });
+    const none = { peer: null, probe: null };
+    const asked = { ...punching, unansweredSince: NOW - UNANSWERED_MS };
+    const many = { sent: UNANSWERED_PROBES, lost: 9, lostInRow: 9 };
+    const cases: [string, PathMemory, Partial<PathInput>, PathMemory['pings'], number][] = [
+      ['asked just now', punching, { relay: relay({ sent: 1 }) }, 'unknown', NOW],
+      ['for long, and often', asked, { relay: relay(many) }, 'unanswered', NOW - UNANSWERED_MS],
+      ['for long, seldom', asked, { relay: relay({ sent: 9 }) }, 'unknown', NOW - UNANSWERED_MS],
+      ['often, not for long', { ...asked, unansweredSince: NOW - 9000 }, { relay: relay(many) }, 'unknown', NOW - 9000],
+      ['relay plane is dead', asked, { relay: relay(many, false) }, 'unknown', 0],
+      ['one answer on it', asked, { relay: relay({ ...many, received: 1 }) }, 'answered', 0],
+      ['one answer on the direct plane', asked, { relay: relay(many), direct: live(3) }, 'answered', 0],
+      ['has answered before', { ...punching, pings: 'answered' }, { relay: relay(many) }, 'answered', 0],
+      ['has not, and then does', { ...asked, pings: 'unanswered' }, { relay: relay({ received: 1 }) }, 'answered', 0],
+      ['has not, no relay now', { ...punching, pings: 'unanswered' }, { relay: none }, 'unanswered', 0],
+      ['is not asked at all', asked, { relay: relay(many), probed: false }, 'unknown', NOW - UNANSWERED_MS],
+    ];
+    for (const [name, memory, more, pings, since] of cases) {
+      const { memory: after } = decidePath(memory, input({ direct: none, ...more }));
+      assert.deepEqual([after.pings, after.unansweredSince], [pings, since], name);
+    }
+    const forgotten = decidePath({ ...asked, pings: 'unanswered' }, input({ verdict: { may: false, reason: 'no' } }));
+    assert.equal(forgotten.memory.pings, 'answered', 'whatever else is forgotten: these are answered');
+    const kept = decidePath({ ...asked, pings: 'unanswered' }, input({ relay: none, waitingFor: 'a hole' }));
+    assert.equal(kept.memory.pings, 'unanswered', 'whatever else is forgotten');
+  });
+
+  it('goes by what the other end says, where its own probes say nothing', () => {
+    const silent = { ...punching, pings: 'unanswered' as const };
+    const relay = { peer: peerFacts({ lastHandshake: NOW / 1000 - 1, receivedAt: NOW }), probe: null };
+    const heard = { peer: peerFacts({ lastHandshake: NOW / 1000 - 0.2, receivedAt: NOW - 100 }), probe: null };
+    const unheard = { peer: peerFacts({ lastHandshake: NOW / 1000 - 60, receivedAt: NOW - 30_000 }), probe: null };
+    const isDirect = { ...direct, pings: 'unanswered' as const };
+    const cases: [string, PathMemory, Partial<PathInput>, PathMemory['state']][] = [
+      ['the other is direct', silent, { direct: heard, remotePath: 'direct' }, 'direct'],
+      ['the other is not', silent, { direct: heard, remotePath: 'relay' }, 'punching'],
+      ['the other is not heard', silent, { direct: heard }, 'direct'],
+      ['nor trusted yet', { ...silent, trustMs: 2_000 }, { direct: heard }, 'punching'],
+      ['nothing came since the try began', silent, { direct: unheard, remotePath: 'direct' }, 'punching'],
+      ['direct, and the other too', isDirect, { direct: heard, remotePath: 'direct' }, 'direct'],
+      ['direct, and the other left', isDirect, { direct: heard, remotePath: 'relay' }, 'punching'],
+      ['direct, and the other is not heard', isDirect, { direct: heard }, 'direct'],
+      ['direct, and WireGuard owes a packet', isDirect, { direct: unheard, remotePath: 'direct' }, 'punching'],
+    ];
+    for (const [name, memory, more, state] of cases) {
+      assert.equal(decidePath(memory, input({ relay, ...more })).memory.state, state, name);
+    }
+  });
+
+  it('leaves an adopted path alone until it is known whether the other end answers pings', () => {
+    const lost = probeFacts({ sent: 30, lost: 30, lostInRow: 30 });
+    const peer = (receivedAt: number) => peerFacts({ lastHandshake: NOW / 1000 - 100, receivedAt });
+    const at = (ms: number, receivedAt: number) =>
+      input({
+        now: NOW + ms,
+        relay: { peer: peerFacts({ lastHandshake: NOW / 1000, receivedAt: NOW }), probe: lost },
+        direct: { peer: peer(receivedAt), probe: lost },
+      });
+    let memory = adoptedPath(NOW, 'f');
+    for (let ms = 0; ms < 60_000; ms += 1000) {
+      memory = decidePath(memory, at(ms, ms < 10_000 ? NOW - 100_000 : NOW + ms - 900)).memory;
+      assert.equal(memory.state, 'direct', `after ${ms} ms`);
+    }
+    assert.equal(memory.pings, 'unanswered');
+    assert.equal(decidePath(adoptedPath(NOW, 'f'), at(13_000, NOW - 100_000)).memory.state, 'punching', 'nothing came');
+  });
+
   it('spares a peer in use from coming last', () => {
     const { memory } = decidePath(
       { ...punching, fingerprint: 'old' },
@@ -181,6 +254,8 @@ const memories: fc.Arbitrary<PathMemory> = fc.record({
   adopted: fc.boolean(),
   wasGone: fc.boolean(),
   wasSilent: fc.boolean(),
+  pings: fc.constantFrom('unknown', 'answered', 'unanswered'),
+  unansweredSince: past,
 });
 const probes = fc.option(
   fc
@@ -232,13 +307,33 @@ describe('any decision about a path', () => {
         if (after.state !== 'relayed') assert.ok(observed.verdict.may, 'only where it may');
         if (after.state === 'direct' && memory.state !== 'direct') {
           assert.ok(
-            !observed.probed || observed.direct.probe?.generation === memory.generation,
+            !observed.probed || after.pings === 'unanswered' || observed.direct.probe?.generation === memory.generation,
             'by probes of this try',
           );
         }
         assert.notEqual(after.reason, undefined);
       }),
       { numRuns: 5000 },
+    );
+  });
+});
+
+describe('why a path is what it is', () => {
+  it('says that pings do not count, where that is so', () => {
+    const site = siteFacts(gateway(1), [relay(1)]);
+    const remote = asSite(gateway(2));
+    const heard = peerFacts({ lastHandshake: NOW / 1000 - 1, receivedAt: NOW - 100 });
+    const facts = { relay: { peer: heard, probe: null }, direct: { peer: heard, probe: null }, remotePath: null };
+    const silent =
+      "gw-2 answers no ping on the relay plane (a firewall that drops ICMP?): judged by WireGuard's own packets";
+    const said = (memory: PathMemory) => reasonOf(site, remote, memory, facts, NOW);
+    assert.equal(said({ ...direct, pings: 'unanswered' }), `direct is alive, relay too; ${silent}`);
+    assert.equal(said({ ...newPath(NOW), pings: 'unanswered' }), `nothing tried yet; ${silent}`);
+    assert.equal(said({ ...newPath(NOW), pings: 'answered' }), 'nothing tried yet');
+    assert.equal(
+      reasonOf(site, asSite(gateway(2, { corax: null })), { ...direct, pings: 'unanswered' }, facts, NOW),
+      'direct is alive, relay too',
+      "raven's are not asked",
     );
   });
 });

@@ -36,6 +36,9 @@ function nat(type: NatType | null, publicIp: string | null = null): NatReport {
 describe('what a node says of its own endpoint', () => {
   const told = { publicKey: keyOf(1), corax: '9', probeAddress: '10.0.1.1' };
   const underlay = (...addresses: string[]) => ({ device: 'eth0', mtu: 1500, addresses: addresses.map(ip) });
+  const found = (address: string) => ({ coraxPublicIP: address });
+  /** A relay that once found its address by itself. */
+  const placed = { config: { ...told, ...found('203.0.113.5') }, underNat: false, natType: UNDEFINED };
   const cases: [string, GatewayOptions, Partial<SiteFacts>, EndpointFields | null][] = [
     ['nothing when all is told', { config: told }, { nat: nat(PORT) }, null],
     ['all of config when none is there', {}, {}, { config: told }],
@@ -56,13 +59,13 @@ describe('what a node says of its own endpoint', () => {
       'where a relay is, by its own public address',
       { config: told, underNat: false, natType: null, hole: null, publicIp: null },
       { underlay: underlay('192.168.7.2', '2001:db8::1', '203.0.113.9') },
-      { natType: UNDEFINED, publicIP: ip('203.0.113.9'), publicPort: 4500 },
+      { natType: UNDEFINED, publicIP: ip('203.0.113.9'), publicPort: 4500, config: found('203.0.113.9') },
     ],
     [
       'where a relay is, by STUN',
       { config: told, underNat: false, natType: UNDEFINED, hole: null, publicIp: null },
       { nat: nat(null, '203.0.113.77') },
-      { publicIP: ip('203.0.113.77'), publicPort: 4500 },
+      { publicIP: ip('203.0.113.77'), publicPort: 4500, config: found('203.0.113.77') },
     ],
     [
       'only the port where the user gave the address',
@@ -71,9 +74,47 @@ describe('what a node says of its own endpoint', () => {
       { publicPort: 4500 },
     ],
     [
+      'only the address where the user gave the port',
+      { config: told, underNat: false, natType: UNDEFINED, hole: null, publicIp: null, publicPort: 31_000 },
+      { nat: nat(null, '203.0.113.77') },
+      { publicIP: ip('203.0.113.77'), config: found('203.0.113.77') },
+    ],
+    [
       'nothing of where it is when it does not know',
       { config: told, underNat: false, natType: UNDEFINED, hole: null, publicIp: null },
       {},
+      null,
+    ],
+    [
+      'its new address over the one that it found before',
+      { ...placed, hole: at('203.0.113.5', 4600) },
+      { underlay: underlay('203.0.113.9') },
+      { publicIP: ip('203.0.113.9'), config: found('203.0.113.9') },
+    ],
+    [
+      'its new address by STUN',
+      { ...placed, hole: at('203.0.113.5') },
+      { nat: nat(null, '203.0.113.77') },
+      { publicIP: ip('203.0.113.77'), config: found('203.0.113.77') },
+    ],
+    [
+      'nothing while the node has the address that it found',
+      { ...placed, hole: at('203.0.113.5') },
+      { underlay: underlay('203.0.113.4', '203.0.113.5') },
+      null,
+    ],
+    [
+      'nothing while STUN still sees the address that it found',
+      { ...placed, hole: at('203.0.113.5') },
+      { underlay: underlay('203.0.113.4'), nat: nat(null, '203.0.113.5') },
+      null,
+    ],
+    ['nothing new while none is known', { ...placed, hole: at('203.0.113.5') }, {}, null],
+    ['nothing new without a network', { ...placed, hole: at('203.0.113.5') }, { underlay: null }, null],
+    [
+      'nothing over what the user put over what it found',
+      { ...placed, hole: at('203.0.113.6') },
+      { underlay: underlay('203.0.113.9') },
       null,
     ],
     [

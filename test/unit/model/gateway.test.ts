@@ -82,6 +82,7 @@ describe('a Gateway that is believed', () => {
           natType: 'Full cone NAT',
           hole: { ip: '203.0.113.10', port: 4500 },
           publicIp: '203.0.113.10',
+          publicPort: 4500,
           publicKey: KEY,
           probeAddress: '10.244.1.1',
           corax: '0.1.0 direct',
