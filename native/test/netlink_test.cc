@@ -17,13 +17,17 @@ NetlinkSocket::Options quick() {
   return options;
 }
 
-MessageBatch batchOf(size_t count) {
-  MessageBatch batch;
+void put(MessageBatch& batch, size_t count) {
   for (size_t index = 0; index < count; index++) {
     batch.begin(requestType, 0);
     batch.integer<uint32_t>(1, static_cast<uint32_t>(index));
     batch.end();
   }
+}
+
+MessageBatch batchOf(size_t count) {
+  MessageBatch batch;
+  put(batch, count);
   return batch;
 }
 
@@ -239,7 +243,7 @@ TEST("dump: datagrams one by one, errors at its start and at its end") {
   std::vector<uint8_t> seen;
   const auto handler = [&](const NetlinkMessage& it) { seen.push_back(it.payload.data[0]); };
   const auto dump = [&](Dump& reader) {
-    return reader.advance(socket, "DUMP", [](MessageBatch& batch) { batch = batchOf(1); }, [&] { seen.clear(); }, handler);
+    return reader.advance(socket, "DUMP", [](MessageBatch& batch) { put(batch, 1); }, [&] { seen.clear(); }, handler);
   };
   Dump good;
   CHECK(!dump(good));
@@ -271,7 +275,7 @@ TEST("dump: interrupted is read to its end and asked for again, but not for ever
   size_t seen = 0;
   const auto run = [&] {
     Dump dump;
-    while (!dump.advance(socket, "DUMP", [](MessageBatch& batch) { batch = batchOf(1); }, [&] { seen = 0; },
+    while (!dump.advance(socket, "DUMP", [](MessageBatch& batch) { put(batch, 1); }, [&] { seen = 0; },
                          [&](const NetlinkMessage&) { seen++; })) {
     }
   };

@@ -17,6 +17,10 @@ class MessageBatch {
  public:
   MessageBatch() = default;
   explicit MessageBatch(size_t reserve) { buffer_.reserve(reserve); }
+  // Whatever becomes of the conversation, no key outlives its batch. The buffer must have been reserved, or growing
+  // it left copies behind.
+  ~MessageBatch() { wipe(); }
+  MessageBatch(MessageBatch&&) = default;
 
   void begin(uint16_t type, uint16_t flags) {
     start_ = buffer_.size();
@@ -91,7 +95,7 @@ class MessageBatch {
     buffer_.clear();
     starts_.clear();
   }
-  // For batches that carried keys. The buffer must have been reserved, or growing it left copies behind.
+  // For batches that carried keys and are used again.
   void wipe() {
     if (!buffer_.empty()) ::explicit_bzero(buffer_.data(), buffer_.size());
     clear();

@@ -26,7 +26,6 @@ class WgConfigureJob final : public Job {
 class WgApplyJob final : public Job {
  public:
   WgApplyJob(std::string device, PeerColumns peers) : device_(std::move(device)), peers_(std::move(peers)) {}
-  ~WgApplyJob() override { batch_.wipe(); }
   Step step(Kernel& kernel) override;
   uint32_t messages = 0;
 
