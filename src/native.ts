@@ -282,6 +282,8 @@ export type NativeEvent =
 export interface EngineStats {
   /** netlink messages and bytes sent, by kind. */
   readonly wireguardMessages: number;
+  /** Peers in them that were added, changed or removed; one that is split over messages counts in each. */
+  readonly wireguardPeers: number;
   readonly routeMessages: number;
   readonly netlinkBytes: number;
   readonly dumpsInterrupted: number;

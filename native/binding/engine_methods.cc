@@ -128,6 +128,7 @@ Napi::Value EngineObject::stats(const Info& info) {
     result.Set(name, Napi::Number::New(info.Env(), static_cast<double>(value)));
   };
   set("wireguardMessages", counters.wireguard.messages);
+  set("wireguardPeers", counters.wireguardPeers);
   set("routeMessages", counters.route.messages);
   set("netlinkBytes", counters.wireguard.bytes + counters.route.bytes);
   set("dumpsInterrupted", counters.wireguard.dumpsInterrupted + counters.route.dumpsInterrupted);

@@ -23,6 +23,8 @@ class WgHistory;
 struct Counters {
   NetlinkCounters route;
   NetlinkCounters wireguard;
+  // Peers in WG_CMD_SET_DEVICE messages, whatever the kernel said to them.
+  std::atomic<uint64_t> wireguardPeers{0};
   std::atomic<uint64_t> probesSent{0};
   std::atomic<uint64_t> nftTransactions{0};
 };

@@ -36,6 +36,8 @@ class FakeWireGuard {
   std::map<WgKey, FakePeer> peers;
   uint32_t messages = 0;
   size_t bytes = 0;
+  // Peers in the messages.
+  size_t nests = 0;
   int error = 0;
 
   std::vector<Datagram> answer(const std::vector<Request>& requests) {
@@ -65,6 +67,7 @@ class FakeWireGuard {
 
   // set_peer() of drivers/net/wireguard/netlink.c, in small.
   void set(const Attribute& nest) {
+    nests++;
     std::map<uint16_t, Attribute> found;
     eachAttribute(nest.value, [&](const Attribute& it) { found[it.type] = it; });
     const auto key = found.at(WGPEER_A_PUBLIC_KEY).integer<WgKey>();

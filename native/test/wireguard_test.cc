@@ -170,10 +170,13 @@ TEST("WireGuard: what apply packs is what the kernel gets, whatever the peers") 
     JobRunner runner(silent, [&](const std::vector<Request>& requests) { return kernel.answer(requests); });
     std::map<WgKey, FakePeer> wanted;
     PeerColumns columns = randomPeers(random, round == 0 ? 3000 : random() % 800, wanted);
+    const size_t count = columns.count;
     WgApplyJob job("wg0", std::move(columns));
     const size_t steps = runner.run(job);
     CHECK(kernel.peers == wanted);
     CHECK_EQ(job.messages, kernel.messages);
+    CHECK_EQ(runner.counters().wireguardPeers.load(), kernel.nests);
+    CHECK(kernel.nests >= count && kernel.nests < count + kernel.messages);
     CHECK_EQ(steps, std::max<size_t>(1, kernel.messages));
     // Full messages but for the last peer that did not fit.
     if (round == 0) CHECK(kernel.bytes / kernel.messages > 40'000);
@@ -204,6 +207,7 @@ TEST("WireGuard: peers are packed up to the 64 KiB of a nest, 20,000 allowed IPs
   CHECK_EQ(kernel.peers.at(keyOf(3)).allowedIps.size(), 1);
   // 28 bytes an allowed IP.
   CHECK_EQ(job.messages, 1 + 20'000 * 28 / 65'535 + 1);
+  CHECK_EQ(runner.counters().wireguardPeers.load(), kernel.nests);
 }
 
 TEST("WireGuard: removing and adding again in one batch keeps the order") {
@@ -231,6 +235,8 @@ TEST("WireGuard: an error ends an apply, and names the device") {
   WgApplyJob job("wg0", randomPeers(random, 3000, wanted));
   CHECK_EQ(failureOf([&] { runner.run(job); }).what(), "WG_CMD_SET_DEVICE wg0: Operation not permitted (EPERM)");
   CHECK_EQ(kernel.messages, 1);
+  const size_t sent = runner.counters().wireguardPeers;
+  CHECK(sent > 100 && sent < 3000);
 }
 
 TEST("WireGuard: destroy clears, then deletes; it keeps what is no tunnel") {

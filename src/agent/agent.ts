@@ -218,8 +218,9 @@ export class Agent {
 
   /** What was sent to the kernel since the start. */
   engineStats() {
-    const { wireguardMessages, routeMessages, nftTransactions, probesSent } = this.#parts.engine.stats();
-    return { wireguardMessages, routeMessages, nftTransactions, probesSent };
+    const { wireguardMessages, wireguardPeers, routeMessages, nftTransactions, probesSent } =
+      this.#parts.engine.stats();
+    return { wireguardMessages, wireguardPeers, routeMessages, nftTransactions, probesSent };
   }
 
   /** Null, or why the node is not ready to carry traffic. */

@@ -60,7 +60,13 @@ export const statusSchema = z
       lastError: z.string().nullable(),
     }),
     engine: z
-      .object({ wireguardMessages: z.int(), routeMessages: z.int(), nftTransactions: z.int(), probesSent: z.int() })
+      .object({
+        wireguardMessages: z.int(),
+        wireguardPeers: z.int(),
+        routeMessages: z.int(),
+        nftTransactions: z.int(),
+        probesSent: z.int(),
+      })
       .describe('what was sent to the kernel since the start'),
     peers: z.array(peer),
     errors: z.array(problem),

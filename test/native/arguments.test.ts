@@ -174,8 +174,8 @@ describe('arguments', () => {
   }
 
   test('nothing of all that reached the kernel', () => {
-    const { wireguardMessages, routeMessages, probesSent, queueLength } = engine.stats();
-    assert.deepEqual([wireguardMessages, routeMessages, probesSent, queueLength], [0, 0, 0, 0]);
+    const { wireguardMessages, wireguardPeers, routeMessages, probesSent, queueLength } = engine.stats();
+    assert.deepEqual([wireguardMessages, wireguardPeers, routeMessages, probesSent, queueLength], [0, 0, 0, 0, 0]);
   });
 
   test('the constructor wants a function, methods want an engine', () => {

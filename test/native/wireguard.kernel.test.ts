@@ -192,9 +192,10 @@ describe('WireGuard over generic netlink', () => {
         changes.push({ key: other.key, flags: PeerFlag.ReplaceAllowedIps, allowedIps: [prefix4(172, 16, 0, 0, 12)] });
         wanted.set(hex(gone.key), ChangeFlag.Removed).set(hex(other.key), ChangeFlag.AllowedIps);
       }
-      const before = engine.stats().wireguardMessages;
+      const before = engine.stats();
       assert.deepEqual(await engine.wgApply(device, columns(changes)), { messages: 1 });
-      assert.equal(engine.stats().wireguardMessages - before, 1);
+      assert.equal(engine.stats().wireguardMessages - before.wireguardMessages, 1);
+      assert.equal(engine.stats().wireguardPeers - before.wireguardPeers, changes.length);
       const third = await engine.wgDelta(device);
       assert.equal(third.total, count > 2 ? count : count + 1);
       const found = new Map<string, number>();

@@ -82,7 +82,8 @@ void encodeWgClear(MessageBatch& batch, uint16_t family, const std::string& devi
   batch.end();
 }
 
-void WgPacker::next(MessageBatch& batch) {
+size_t WgPacker::next(MessageBatch& batch) {
+  nests_ = 0;
   begin(batch, family_, WG_CMD_SET_DEVICE);
   batch.text(WGDEVICE_A_IFNAME, device_);
   const size_t nest = batch.open(WGDEVICE_A_PEERS);
@@ -90,6 +91,7 @@ void WgPacker::next(MessageBatch& batch) {
   while (!done() && packPeer(batch, maxNest - (batch.size() - nest), empty)) empty = false;
   batch.close(nest);
   batch.end();
+  return nests_;
 }
 
 size_t WgPacker::allowedIpBytes(uint32_t from, uint32_t to) const {
@@ -115,6 +117,7 @@ bool WgPacker::packPeer(MessageBatch& batch, size_t room, bool emptyMessage) {
   if (last > first) fixed += NLA_HDRLEN;
   if (!emptyMessage && fixed + allowedIpBytes(first, last) > room) return false;
 
+  nests_++;
   const size_t start = batch.size();
   const size_t item = batch.open(0);
   batch.attribute(WGPEER_A_PUBLIC_KEY, &peers_.publicKeys[peer_ * keySize], keySize);

@@ -38,8 +38,8 @@ class WgPacker {
       : family_(family), device_(std::move(device)), peers_(peers) {}
 
   bool done() const { return peer_ >= peers_.count; }
-  // The next message; only while not done().
-  void next(MessageBatch& batch);
+  // The next message; only while not done(). Yields how many peers are in it, begun ones and the rest of one too.
+  size_t next(MessageBatch& batch);
 
  private:
   // Packs what fits of the present peer into `room` bytes; false where the message is full.
@@ -53,6 +53,8 @@ class WgPacker {
   // Allowed IPs of the present peer that were packed already.
   uint32_t packed_ = 0;
   bool continued_ = false;
+  // Of the present message.
+  size_t nests_ = 0;
 };
 
 }  // namespace corax

@@ -15,9 +15,11 @@ namespace {
   throw Failure::system(FailureCode::netlink, subject, error, extAck);
 }
 
-void set(Kernel& kernel, MessageBatch& batch, const std::string& device) {
+// peers: how many are in it.
+void set(Kernel& kernel, MessageBatch& batch, const std::string& device, size_t peers = 0) {
   const Ack ack = kernel.generic().exchange(batch)[0];
   batch.wipe();
+  kernel.counters().wireguardPeers += peers;
   if (ack.error != 0) fail(kernel, "WG_CMD_SET_DEVICE " + device, ack.error, ack.extAck);
 }
 
@@ -33,8 +35,8 @@ Job::Step WgConfigureJob::step(Kernel& kernel) {
 Job::Step WgApplyJob::step(Kernel& kernel) {
   if (!packer_) packer_.emplace(kernel.wireguardFamily(), device_, peers_);
   if (packer_->done()) return Step::done;
-  packer_->next(batch_);
-  set(kernel, batch_, device_);
+  const size_t peers = packer_->next(batch_);
+  set(kernel, batch_, device_, peers);
   messages++;
   return packer_->done() ? Step::done : Step::more;
 }

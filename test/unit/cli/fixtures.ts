@@ -42,7 +42,7 @@ export function edgeStatus(changes: Partial<Status> = {}): Status {
     driver: 'wireguard',
     version: '0.1.0',
     startedAt: NOW - 7200,
-    engine: { wireguardMessages: 12, routeMessages: 34, nftTransactions: 1, probesSent: 5678 },
+    engine: { wireguardMessages: 12, wireguardPeers: 9, routeMessages: 34, nftTransactions: 1, probesSent: 5678 },
     nat: {
       type: 'Port Restricted cone NAT',
       mapping: 'endpoint-independent',
