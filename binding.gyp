@@ -34,6 +34,7 @@
         'native/core/rtnl/encode.cc',
         'native/core/rtnl/network_job.cc',
         'native/core/rtnl/read_jobs.cc',
+        'native/core/rtnl/route_columns.cc',
         'native/core/rtnl/watch.cc',
         'native/core/stun_tap.cc',
         'native/core/udp_packet.cc',

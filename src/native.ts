@@ -123,6 +123,24 @@ export interface Route {
   readonly protocol: number;
 }
 
+/** Routes of one table, IPv4's first, one entry a route, as columns: there may be tens of thousands. */
+export interface RouteColumns {
+  readonly table: number;
+  readonly count: number;
+  /** 18 bytes each: family (4 or 6), prefix length, 16 address bytes. */
+  readonly destinations: Uint8Array;
+  /** As in {@link Route}, and so on. */
+  readonly types: Uint8Array;
+  readonly protocols: Uint8Array;
+  readonly metrics: Uint32Array;
+  /** 0 = none. */
+  readonly oifs: Uint32Array;
+  /** 16 bytes each; all zero = none. */
+  readonly gateways: Uint8Array;
+  /** 16 bytes each; all zero = none. */
+  readonly sources: Uint8Array;
+}
+
 export interface Rule {
   readonly priority: number;
   readonly family: 4 | 6;
@@ -297,8 +315,8 @@ export interface Engine {
   network(ops: readonly NetworkOp[]): Promise<Array<NativeError | null>>;
   links(): Promise<Link[]>;
   addresses(): Promise<Address[]>;
-  /** Routes of one table, both families. */
-  routes(table: number): Promise<Route[]>;
+  /** Routes of one table, both families; with `defaultsOnly` the default routes alone. */
+  routes(table: number, defaultsOnly?: boolean): Promise<RouteColumns>;
   rules(): Promise<Rule[]>;
   /** Which route the kernel would take (RTM_GETROUTE), with an fwmark if given. type 2 = the address is local. */
   routeTo(address: string, fwmark?: number): Promise<Route>;

@@ -38,8 +38,14 @@ Napi::Value EngineObject::addresses(const Info& info) {
 }
 
 Napi::Value EngineObject::routes(const Info& info) {
-  return submit(info.Env(), std::make_unique<RoutesJob>(args::integer(info[0], "table", 1, UINT32_MAX)),
-                [](Napi::Env env, Job& job) { return toArray(env, as<RoutesJob>(job).routes); });
+  const uint32_t table = args::integer(info[0], "table", 1, UINT32_MAX);
+  const auto defaultsOnly =
+      args::optional(info[1], [](const Napi::Value& it) { return args::boolean(it, "defaultsOnly"); });
+  return submit(info.Env(), std::make_unique<RoutesJob>(table, defaultsOnly.value_or(false)),
+                [](Napi::Env env, Job& job) {
+                  auto& routes = as<RoutesJob>(job);
+                  return toValue(env, routes.table(), std::move(routes.routes));
+                });
 }
 
 Napi::Value EngineObject::rules(const Info& info) {

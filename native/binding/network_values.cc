@@ -169,6 +169,20 @@ Napi::Value toValue(Napi::Env env, const Route& route) {
   return object;
 }
 
+Napi::Value toValue(Napi::Env env, uint32_t table, RouteColumns&& columns) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("table", number(env, table));
+  object.Set("count", number(env, static_cast<uint32_t>(columns.count())));
+  object.Set("destinations", values::column(env, std::move(columns.destinations)));
+  object.Set("types", values::column(env, std::move(columns.types)));
+  object.Set("protocols", values::column(env, std::move(columns.protocols)));
+  object.Set("metrics", values::column(env, std::move(columns.metrics)));
+  object.Set("oifs", values::column(env, std::move(columns.oifs)));
+  object.Set("gateways", values::column(env, std::move(columns.gateways)));
+  object.Set("sources", values::column(env, std::move(columns.sources)));
+  return object;
+}
+
 Napi::Value toValue(Napi::Env env, const Rule& rule) {
   const Napi::Object object = Napi::Object::New(env);
   object.Set("priority", number(env, rule.priority));

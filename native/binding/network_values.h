@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "core/rtnl/route_columns.h"
 #include "core/rtnl/types.h"
 
 namespace corax {
@@ -15,6 +16,8 @@ Napi::Value toValue(Napi::Env env, const Link& link);
 Napi::Value toValue(Napi::Env env, const Address& address);
 Napi::Value toValue(Napi::Env env, const Route& route);
 Napi::Value toValue(Napi::Env env, const Rule& rule);
+// Takes the columns' memory along.
+Napi::Value toValue(Napi::Env env, uint32_t table, RouteColumns&& columns);
 
 template <typename T>
 Napi::Value toArray(Napi::Env env, const std::vector<T>& items) {

@@ -1,20 +1,26 @@
 /** Addresses, routes, rules and the firewall: items to and from the kernel, over netlink. */
 import { constants } from 'node:os';
 import { codeOf } from '../errors.js';
-import { type Ip, isIpv4, type Prefix, parseIp, parsePrefix } from '../model/address.js';
+import { type Ip, isIpv4, type Prefix, parseIp } from '../model/address.js';
 import type { Underlay } from '../model/facts.js';
 import type { AddressItem, FirewallItem, Item, RouteItem, RuleItem } from '../model/item.js';
 import { DEVICES, PLANES, TABLES, TUNNEL_FWMARK } from '../model/names.js';
 import type { DeleteStep, PutStep } from '../model/step.js';
-import { type Engine, type NativeError, type NetworkOp, ROUTE_PROTOCOL, type Rule } from '../native.js';
+import {
+  type Engine,
+  type NativeError,
+  type NetworkOp,
+  ROUTE_PROTOCOL,
+  type RouteColumns,
+  type Rule,
+} from '../native.js';
 import { firewallMatches, firewallQuery, firewallRemoval, firewallTransaction } from './firewall.js';
+import { familyAt, RTN_UNICAST, routeItems } from './routes.js';
 
 export type NetworkItem = AddressItem | RouteItem | RuleItem | FirewallItem;
 export type NetworkStep = PutStep<NetworkItem> | DeleteStep<NetworkItem>;
 
-const RTN_UNICAST = 1;
 const RTN_LOCAL = 2;
-const RTN_UNREACHABLE = 7;
 const MAIN_TABLE = 254;
 const SCOPE_HOST = 254;
 const IPPROTO_ICMP = 1;
@@ -51,22 +57,7 @@ export class Network {
     }
     items.push(...rules.filter(isOurRule).flatMap(ruleItem));
     for (const table of Object.values(TABLES)) {
-      for (const route of await this.#engine.routes(table)) {
-        const prefix = parsePrefix(route.destination);
-        const device = route.oif === null ? null : (names.get(route.oif) ?? null);
-        if (prefix === null || (route.type !== RTN_UNICAST && route.type !== RTN_UNREACHABLE)) continue;
-        const source = route.source === null ? null : parseIp(route.source);
-        // The kernel gives an IPv6 route without a metric one of 1,024.
-        const metric = !isIpv4(prefix) && route.metric === 1024 ? 0 : route.metric;
-        items.push({
-          kind: 'route',
-          table,
-          prefix,
-          metric,
-          device: route.type === RTN_UNREACHABLE ? null : device,
-          source,
-        });
-      }
+      for (const item of await routeItems(await this.#engine.routes(table), names)) items.push(item);
     }
     return items;
   }
@@ -84,11 +75,8 @@ export class Network {
   /** Where the default route goes out; null without one. */
   async underlay(): Promise<Underlay | null> {
     const links = await this.#engine.links();
-    const defaults = (await this.#engine.routes(MAIN_TABLE)).filter(
-      (route) => route.destination === '0.0.0.0/0' && route.type === RTN_UNICAST && route.oif !== null,
-    );
-    defaults.sort((a, b) => a.metric - b.metric);
-    const link = links.find((candidate) => candidate.index === defaults[0]?.oif);
+    const oif = defaultDevice(await this.#engine.routes(MAIN_TABLE, true));
+    const link = links.find((candidate) => candidate.index === oif);
     if (link === undefined) return null;
     const addresses = (await this.nodeAddresses()).map((address) => address.ip);
     return { device: link.name, mtu: link.mtu, addresses };
@@ -142,6 +130,16 @@ export class Network {
 
 export function isNetworkItem(item: Item): item is NetworkItem {
   return item.kind === 'address' || item.kind === 'route' || item.kind === 'rule' || item.kind === 'firewall';
+}
+
+/** The device of IPv4's default route with the least metric. */
+function defaultDevice(defaults: RouteColumns): number | undefined {
+  const candidates = Array.from({ length: defaults.count }, (_, index) => ({
+    metric: defaults.metrics[index] as number,
+    oif: defaults.oifs[index] as number,
+    usable: familyAt(defaults, index) === 4 && defaults.types[index] === RTN_UNICAST && defaults.oifs[index] !== 0,
+  }));
+  return candidates.filter(({ usable }) => usable).sort((a, b) => a.metric - b.metric)[0]?.oif;
 }
 
 function isOurs(device: string): boolean {

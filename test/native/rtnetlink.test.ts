@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { type NativeEvent, type NetworkOp, openEngine, ROUTE_PROTOCOL, type Route } from '#src/native.js';
+import { type Engine, type NativeEvent, type NetworkOp, openEngine, ROUTE_PROTOCOL, type Route } from '#src/native.js';
 import { command, inOwnNamespace } from './namespace.js';
+import { routesIn } from './routes.js';
 
 const sysctl = (name: string): string => readFileSync(`/proc/sys/net/ipv4/conf/${name}`, 'utf8').trim();
 const ipLinks = (): Array<{ ifname: string; ifindex: number }> => JSON.parse(command('ip', '-j', 'link'));
@@ -11,6 +12,7 @@ const ipLinks = (): Array<{ ifname: string; ifindex: number }> => JSON.parse(com
 function suite(): void {
   let events: NativeEvent[] = [];
   const engine = openEngine((batch) => events.push(...batch));
+  const routes = async (...args: Parameters<Engine['routes']>) => routesIn(await engine.routes(...args));
   const apply = (...ops: NetworkOp[]) => engine.network(ops);
   const succeed = async (...ops: NetworkOp[]): Promise<void> => {
     assert.deepEqual(
@@ -102,7 +104,7 @@ function suite(): void {
 
   describe('routes', () => {
     const read = async (): Promise<Array<Partial<Route>>> =>
-      (await engine.routes(9028)).map(({ destination, type, metric, source }) => ({
+      (await routes(9028)).map(({ destination, type, metric, source }) => ({
         destination,
         type,
         metric,
@@ -112,7 +114,7 @@ function suite(): void {
     before(() => succeed({ op: 'address-add', device: 'v0', address: '10.9.0.1', prefixLength: 24 }));
 
     test('a table that nobody made is empty', async () => {
-      assert.deepEqual(await engine.routes(4242), []);
+      assert.deepEqual(await routes(4242), []);
     });
 
     test('replace makes, changes and keeps one route; below it an unreachable one', async () => {
@@ -122,11 +124,11 @@ function suite(): void {
         { destination: '10.8.0.0/16', type: 1, metric: 0, source: '10.9.0.1' },
         { destination: '10.8.0.0/16', type: 7, metric: 100, source: null },
       ]);
-      const [first] = await engine.routes(9028);
+      const [first] = await routes(9028);
       assert.equal(first?.protocol, ROUTE_PROTOCOL);
       assert.equal(first?.oif, (await engine.links()).find(({ name }) => name === 'v0')?.index);
       await succeed(route('10.8.0.0/16', { device: 'lo' }));
-      assert.equal((await engine.routes(9028))[0]?.oif, 1);
+      assert.equal((await routes(9028))[0]?.oif, 1);
       assert.equal((await read()).length, 2);
     });
 
@@ -174,6 +176,19 @@ function suite(): void {
       );
     });
 
+    test('the default routes alone, of a table with more', async () => {
+      await succeed(route('0.0.0.0/0'), route('10.8.0.0/16'), route('::/0'), route('2001:db8:8::/48'));
+      assert.deepEqual(
+        (await routes(9028, true)).map(({ destination }) => destination),
+        ['0.0.0.0/0', '::/0'],
+      );
+      assert.equal((await routes(9028, false)).length, 4);
+      assert.throws(() => engine.routes(9028, 1 as unknown as boolean), TypeError);
+      for (const { destination } of await routes(9028)) {
+        await succeed({ op: 'route-delete', table: 9028, destination });
+      }
+    });
+
     test('a multipath route and a gateway of the other family are read', async () => {
       command('ip', 'address', 'add', '2001:db8:5::1/64', 'dev', 'v0', 'nodad');
       command(
@@ -191,13 +206,13 @@ function suite(): void {
         '10.9.0.3',
       );
       command('ip', 'route', 'add', '10.72.0.0/16', 'table', '9028', 'via', 'inet6', '2001:db8:5::2', 'dev', 'v0');
-      const routes = await engine.routes(9028);
+      const found = await routes(9028);
       assert.deepEqual(
-        routes.map(({ gateway }) => gateway),
+        found.map(({ gateway }) => gateway),
         ['10.9.0.2', '2001:db8:5::2'],
       );
       // What somebody else put into the table can be deleted: raven's routes are taken over.
-      for (const { destination } of routes) await succeed({ op: 'route-delete', table: 9028, destination });
+      for (const { destination } of found) await succeed({ op: 'route-delete', table: 9028, destination });
       assert.deepEqual(await read(), []);
     });
 
@@ -252,14 +267,14 @@ function suite(): void {
       results.forEach((error, index) => {
         assert.equal(error?.errnoName ?? null, index % 1000 === 7 ? 'EINVAL' : null);
       });
-      const routes = await engine.routes(9028);
-      assert.equal(routes.length, 9990);
-      assert.equal(new Set(routes.map(({ destination }) => destination)).size, 9990);
+      const found = await routes(9028);
+      assert.equal(found.length, 9990);
+      assert.equal(new Set(found.map(({ destination }) => destination)).size, 9990);
       const removed = await engine.network(
-        routes.map(({ destination }) => ({ op: 'route-delete', table: 9028, destination })),
+        found.map(({ destination }) => ({ op: 'route-delete', table: 9028, destination })),
       );
       assert.ok(removed.every((error) => error === null));
-      assert.deepEqual(await engine.routes(9028), []);
+      assert.deepEqual(await routes(9028), []);
     });
   });
 

@@ -9,6 +9,7 @@
 #include "core/job.h"
 #include "core/netlink/dump.h"
 #include "core/netlink/socket.h"
+#include "core/rtnl/route_columns.h"
 #include "core/rtnl/types.h"
 
 namespace corax {
@@ -55,19 +56,24 @@ class AddressesJob final : public Job {
   Dump dump_;
 };
 
+// IPv4's first.
 class RoutesJob final : public Job {
  public:
-  explicit RoutesJob(uint32_t table) : table_(table) {}
+  // defaultsOnly: those of prefix length 0.
+  explicit RoutesJob(uint32_t table, bool defaultsOnly = false) : table_(table), defaultsOnly_(defaultsOnly) {}
   Step step(Kernel& kernel) override;
-  std::vector<Route> routes;
+  uint32_t table() const { return table_; }
+  RouteColumns routes;
 
  private:
-  bool readFamily(NetlinkSocket& socket, uint8_t family, std::vector<Route>& into);
+  bool readFamily(NetlinkSocket& socket, uint8_t family);
 
   uint32_t table_;
+  bool defaultsOnly_;
   Dump dump_;
   bool ipv4Done_ = false;
-  std::vector<Route> ipv6_;
+  // What was read before this family.
+  size_t before_ = 0;
 };
 
 class RulesJob final : public Job {

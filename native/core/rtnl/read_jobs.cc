@@ -44,34 +44,32 @@ Job::Step RulesJob::step(Kernel& kernel) {
       }));
 }
 
-bool RoutesJob::readFamily(NetlinkSocket& socket, uint8_t family, std::vector<Route>& into) {
+bool RoutesJob::readFamily(NetlinkSocket& socket, uint8_t family) {
   try {
     return dump_.advance(
         socket, "RTM_GETROUTE table " + std::to_string(table_),
-        [&](MessageBatch& batch) { encodeRouteDump(batch, family, table_); }, [&] { into.clear(); },
+        [&](MessageBatch& batch) { encodeRouteDump(batch, family, table_); }, [&] { routes.truncate(before_); },
         [&](const NetlinkMessage& message) {
           if (message.type != RTM_NEWROUTE) return;
+          const std::optional<Route> route = decodeRoute(message);
           // Kernels without strict checking dump all tables.
-          std::optional<Route> route = decodeRoute(message);
-          if (route && route->table == table_) into.push_back(std::move(*route));
+          if (!route || route->table != table_) return;
+          if (!defaultsOnly_ || route->destination.length == 0) routes.add(*route);
         });
   } catch (const Failure& failure) {
     // Nobody made this table yet (ENOENT), or the kernel has no IPv6: no routes.
     if (failure.number() != ENOENT && failure.number() != EOPNOTSUPP && failure.number() != EAFNOSUPPORT) throw;
-    into.clear();
+    routes.truncate(before_);
     return true;
   }
 }
 
 Job::Step RoutesJob::step(Kernel& kernel) {
-  if (!ipv4Done_) {
-    ipv4Done_ = readFamily(kernel.route(), AF_INET, routes);
-    if (ipv4Done_) dump_ = Dump();
-    return Step::more;
-  }
-  if (!readFamily(kernel.route(), AF_INET6, ipv6_)) return Step::more;
-  routes.insert(routes.end(), ipv6_.begin(), ipv6_.end());
-  return Step::done;
+  if (!readFamily(kernel.route(), ipv4Done_ ? AF_INET6 : AF_INET)) return Step::more;
+  if (std::exchange(ipv4Done_, true)) return Step::done;
+  dump_ = Dump();
+  before_ = routes.count();
+  return Step::more;
 }
 
 Job::Step RouteToJob::step(Kernel& kernel) {

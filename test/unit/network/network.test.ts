@@ -6,7 +6,9 @@ import { keyed } from '#src/decide/diff.js';
 import { type Item, sameItem } from '#src/model/item.js';
 import type { Address, Engine, Link, NetworkOp, Route, Rule } from '#src/native.js';
 import { Network } from '#src/network/network.js';
+import { ROUTES_PER_SLICE, routeItems } from '#src/network/routes.js';
 import { gateway, prefix, siteFacts } from '../decide/fixtures.js';
+import { columnsOf } from './route-columns.js';
 
 interface Found {
   readonly firewall: Record<string, unknown>;
@@ -92,23 +94,70 @@ describe('the network, as an engine tells of it', () => {
         address(3, '10.0.9.9', 0, 24),
       ],
       rules: async () => [],
-      routes: async () => [],
+      routes: async (table: number) => columnsOf(table, []),
       ...more,
     }) as unknown as Engine;
 
   it('goes out by the default route of the least metric', async () => {
-    const routes = async () => [
-      route({ metric: 600, oif: 4 }),
-      route({ metric: 100 }),
-      route({ destination: '10.0.0.0/8', oif: 4 }),
-      route({ type: 7, oif: null }),
-    ];
+    const asked: unknown[] = [];
+    const routes = async (table: number, defaultsOnly?: boolean) => {
+      asked.push([table, defaultsOnly]);
+      return columnsOf(table, [
+        route({ metric: 600, oif: 4 }),
+        route({ metric: 100 }),
+        route({ destination: '::/0', oif: 4 }),
+        route({ type: 7, oif: null }),
+      ]);
+    };
     assert.deepEqual(await new Network(engine({ routes })).underlay(), {
       device: 'eth0',
       mtu: 1450,
       addresses: ['192.168.7.2', '2001:db8::2'],
     });
+    assert.deepEqual(asked, [[254, true]]);
     assert.equal(await new Network(engine({})).underlay(), null);
+  });
+
+  it('reads routes out of their columns: of both families, by device, unreachable, and no other kind', async () => {
+    const routes = async (table: number) =>
+      columnsOf(
+        table,
+        table !== 9028
+          ? []
+          : [
+              route({ destination: '10.0.2.0/24', oif: 3, source: '10.0.1.1', gateway: '192.168.7.1', metric: 1024 }),
+              route({ destination: '10.0.2.0/24', type: 7, oif: null, metric: 9000 }),
+              route({ destination: '0.0.0.0/0', oif: 99 }),
+              route({ destination: '10.0.3.0/24', type: 2 }),
+              route({ destination: 'fd00:2::/64', oif: 3, metric: 1024 }),
+              route({ destination: '::/0', type: 7, oif: 1, metric: 9000 }),
+            ],
+      );
+    const common = { kind: 'route', table: 9028, source: null };
+    assert.deepEqual(await new Network(engine({ addresses: async () => [], routes })).observe(), [
+      { ...common, prefix: '10.0.2.0/24', metric: 1024, device: 'raven-wg0', source: '10.0.1.1' },
+      { ...common, prefix: '10.0.2.0/24', metric: 9000, device: null },
+      { ...common, prefix: '0.0.0.0/0', metric: 0, device: null },
+      { ...common, prefix: 'fd00:2::/64', metric: 0, device: 'raven-wg0' },
+      { ...common, prefix: '::/0', metric: 9000, device: null },
+    ]);
+  });
+
+  it('lets the event loop turn while it reads many', async () => {
+    const many = Array.from({ length: 10 * ROUTES_PER_SLICE }, (_, index) =>
+      route({ destination: `10.${index >> 8}.${index & 255}.0/24`, oif: 3 }),
+    );
+    const columns = columnsOf(9028, many);
+    let turns = 0;
+    const turn = () => {
+      turns += 1;
+      pending = setImmediate(turn);
+    };
+    let pending = setImmediate(turn);
+    const items = await routeItems(columns, new Map([[3, 'raven-wg0']]));
+    clearImmediate(pending);
+    assert.equal(items.length, many.length);
+    assert.ok(turns >= 9, `${turns} turns`);
   });
 
   it('has as its own addresses only those that it sets: /32 on its devices', async () => {
