@@ -134,7 +134,7 @@ void IcmpProber::take(const IncomingPacket& packet, Clock::time_point now) {
   const auto probe = parseProbe(packet.data, packet.length);
   if (!probe) return;
   if (!probe->reply) {
-    hear(*probe, now);
+    hear(*probe, packet.ifindex, now);
     return;
   }
   if (probe->token != token_) return;
@@ -144,13 +144,15 @@ void IcmpProber::take(const IncomingPacket& packet, Clock::time_point now) {
   const ProbeTarget& target = state.target();
   if (probe->source.s_addr != target.destination.s_addr || probe->destination.s_addr != target.source.s_addr) return;
   if (probe->identifier != probeIdentifier(token_, target.tos)) return;
-  if (state.answered(probe->sequence, probe->packetSize, packet.receivedAt, now, sink_)) schedule(found->second);
+  if (!state.answered(probe->sequence, probe->packetSize, packet.receivedAt, now, sink_)) return;
+  remoteStates_.answered(target.path(), packet.ifindex);
+  schedule(found->second);
 }
 
-void IcmpProber::hear(const ReceivedProbe& request, Clock::time_point now) {
+void IcmpProber::hear(const ReceivedProbe& request, uint32_t ifindex, Clock::time_point now) {
   if (request.token == token_) return;
   const ProbePath path{request.destination, request.source, request.tos};
-  if (!remoteStates_.update(path, request.state, now)) return;
+  if (!remoteStates_.update(path, ifindex, request.state, now)) return;
   // Told once a change: what got lost on the way would be lost for good.
   if (!sink_(RemoteStateEvent{request.source, request.tos, request.state})) remoteStates_.forget(path);
 }

@@ -49,7 +49,7 @@ class IcmpProber final : public EventSource {
 
   void read();
   void take(const IncomingPacket& packet, Clock::time_point now);
-  void hear(const ReceivedProbe& request, Clock::time_point now);
+  void hear(const ReceivedProbe& request, uint32_t ifindex, Clock::time_point now);
   void add(const ProbeTarget& target, Clock::time_point now);
   void queue(uint32_t slot);
   void flush();
