@@ -286,8 +286,9 @@ export type NativeEvent =
       readonly rttMs: number | null;
     }
   /**
-   * An echo request with our payload came in that has a target's addresses (the other way round) and TOS, and what it
-   * said differs from the last, or is the first since the target was set.
+   * An echo request with our payload came in that has a target's addresses (the other way round) and TOS, by the device
+   * by which that target's answers come in, and what it said differs from the last, or is the first since the target
+   * was set.
    */
   | { readonly type: 'remote-state'; readonly address: string; readonly tos: number; readonly state: number }
   /**

@@ -135,7 +135,7 @@ void IcmpProber::take(const IncomingPacket& packet, Clock::time_point now) {
   if (!probe) return;
   if (!probe->reply) {
     admission_.delivered(now);
-    hear(*probe, now);
+    hear(*probe, packet.ifindex, now);
     return;
   }
   if (probe->token != token_) return;
@@ -145,24 +145,26 @@ void IcmpProber::take(const IncomingPacket& packet, Clock::time_point now) {
   const ProbeTarget& target = state.target();
   if (probe->source.s_addr != target.destination.s_addr || probe->destination.s_addr != target.source.s_addr) return;
   if (probe->identifier != probeIdentifier(token_, target.tos)) return;
-  if (state.answered(probe->sequence, probe->packetSize, packet.receivedAt, now, sink_)) schedule(found->second);
+  if (!state.answered(probe->sequence, probe->packetSize, packet.receivedAt, now, sink_)) return;
+  remoteStates_.answered(target.path(), packet.ifindex);
+  schedule(found->second);
 }
 
-void IcmpProber::hear(const ReceivedProbe& request, Clock::time_point now) {
+void IcmpProber::hear(const ReceivedProbe& request, uint32_t ifindex, Clock::time_point now) {
   if (request.token == token_) return;
   const ProbePath path{request.destination, request.source, request.tos};
-  if (!remoteStates_.update(path, request.state, now)) return;
+  if (!remoteStates_.update(path, ifindex, request.state, now)) return;
   // Told once a change: what got lost on the way would be lost for good.
   if (!sink_(RemoteStateEvent{request.source, request.tos, request.state})) remoteStates_.forget(path);
 }
 
-void IcmpProber::tapped(const std::vector<ReceivedProbe>& requests) {
+void IcmpProber::tapped(const std::vector<TappedProbe>& requests) {
   // What the kernel has delivered of them by now is known first.
   read();
   const Clock::time_point now = now_();
-  for (const ReceivedProbe& request : requests) {
+  for (const auto& [request, ifindex] : requests) {
     if (request.token == token_ || !remoteStates_.has({request.destination, request.source, request.tos})) continue;
-    hear(request, now);
+    hear(request, ifindex, now);
     admission_.arrived();
     if (admission_.denied(now)) answer(request);
   }

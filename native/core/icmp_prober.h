@@ -43,7 +43,7 @@ class IcmpProber final : public EventSource {
   uint64_t token() const { return token_; }
   // Requests as a ProbeTap saw them come in. Where this node's firewall keeps them from the kernel, which would
   // answer, they are answered from here. Only who is probed in turn is heard.
-  void tapped(const std::vector<ReceivedProbe>& requests);
+  void tapped(const std::vector<TappedProbe>& requests);
 
   int fd() const override { return socket_->fd(); }
   void onReadable() override { read(); }
@@ -55,7 +55,7 @@ class IcmpProber final : public EventSource {
 
   void read();
   void take(const IncomingPacket& packet, Clock::time_point now);
-  void hear(const ReceivedProbe& request, Clock::time_point now);
+  void hear(const ReceivedProbe& request, uint32_t ifindex, Clock::time_point now);
   void answer(const ReceivedProbe& request);
   void add(const ProbeTarget& target, Clock::time_point now);
   void queue(uint32_t slot);

@@ -40,8 +40,8 @@ constexpr int receiveStamps = SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_RX_SO
 const std::array<uint8_t, ProbeTarget::maxSize> zeros{};
 
 constexpr size_t sendControl = CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in_pktinfo));
-constexpr size_t receiveControl =
-    CMSG_SPACE(sizeof(scm_timestamping)) + CMSG_SPACE(sizeof(sock_extended_err) + sizeof(sockaddr_in));
+constexpr size_t receiveControl = CMSG_SPACE(sizeof(scm_timestamping)) + CMSG_SPACE(sizeof(in_pktinfo)) +
+                                  CMSG_SPACE(sizeof(sock_extended_err) + sizeof(sockaddr_in));
 
 int64_t nanoseconds(const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
 
@@ -76,11 +76,14 @@ void putControl(cmsghdr* item, int type, const T& value) {
   std::memcpy(CMSG_DATA(item), &value, sizeof value);
 }
 
+// What the kernel says beside the packet.
 struct Stamp {
   // Unix time in nanoseconds, 0 = none.
   int64_t time = 0;
   // Of the send that it belongs to.
   uint32_t number = 0;
+  // By which it came in, 0 = unknown.
+  uint32_t ifindex = 0;
 };
 
 Stamp stampOf(msghdr& message) {
@@ -90,6 +93,10 @@ Stamp stampOf(msghdr& message) {
       scm_timestamping times{};
       std::memcpy(&times, CMSG_DATA(item), sizeof times);
       stamp.time = nanoseconds(times.ts[0]);
+    } else if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(item), sizeof info);
+      stamp.ifindex = static_cast<uint32_t>(info.ipi_ifindex);
     } else if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_RECVERR) {
       sock_extended_err error{};
       std::memcpy(&error, CMSG_DATA(item), sizeof error);
@@ -163,6 +170,7 @@ IcmpSocket::IcmpSocket(uint64_t token)
     : receiver_(openSocket()), sender_(openSocket()), buffers_(std::make_unique<Buffers>()) {
   attachFilter(receiver_.get(), probeFilter(token));
   setOption(receiver_.get(), SOL_SOCKET, SO_TIMESTAMPING, receiveStamps, "set SO_TIMESTAMPING");
+  setOption(receiver_.get(), IPPROTO_IP, IP_PKTINFO, 1, "set IP_PKTINFO");
   setBuffer(receiver_.get(), SO_RCVBUFFORCE, SO_RCVBUF, receiveBuffer);
 
   attachFilter(sender_.get(), dropAllFilter());
@@ -240,7 +248,7 @@ size_t IcmpSocket::receive(const IncomingPacket*& packets) {
   const size_t count = b.receive(receiver_.get(), 0);
   for (size_t i = 0; i < count; ++i) {
     const Stamp stamp = stampOf(b.incoming[i].msg_hdr);
-    b.packets[i] = {b.data[i].data(), b.incoming[i].msg_len, stamp.time != 0 ? stamp.time : unixNow()};
+    b.packets[i] = {b.data[i].data(), b.incoming[i].msg_len, stamp.time != 0 ? stamp.time : unixNow(), stamp.ifindex};
   }
   packets = b.packets.data();
   return count;

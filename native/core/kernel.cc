@@ -114,7 +114,7 @@ IcmpProber& Kernel::prober() {
   if (!prober_) {
     auto prober = std::make_unique<IcmpProber>(sink_);
     auto tap = std::make_unique<ProbeTap>(
-        prober->token(), [&prober = *prober](const std::vector<ReceivedProbe>& requests) { prober.tapped(requests); });
+        prober->token(), [&prober = *prober](const std::vector<TappedProbe>& requests) { prober.tapped(requests); });
     reactor_.add(*prober);
     prober_ = std::move(prober);
     reactor_.add(*tap);

@@ -42,6 +42,12 @@ struct ReceivedProbe {
   uint8_t state;
 };
 
+// As the network brought it, and the device that it came in by.
+struct TappedProbe {
+  ReceivedProbe probe;
+  uint32_t ifindex;
+};
+
 // The ICMP identifier; it differs with the TOS, so that conntrack sees a flow a plane.
 uint16_t probeIdentifier(uint64_t token, uint8_t tos);
 

@@ -28,6 +28,8 @@ struct IncomingPacket {
   size_t length;
   // When the kernel took it in, Unix time in nanoseconds.
   int64_t receivedAt;
+  // The device that it came in by.
+  uint32_t ifindex;
 };
 
 class ProbeSocket {

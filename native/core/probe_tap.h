@@ -16,7 +16,7 @@ namespace corax {
 class ProbeTap final : public EventSource {
  public:
   // What was read together.
-  using Take = std::function<void(const std::vector<ReceivedProbe>&)>;
+  using Take = std::function<void(const std::vector<TappedProbe>&)>;
 
   // `token` is this node's: what carries it is left out. Throws Failure (socket).
   ProbeTap(uint64_t token, Take take);
@@ -33,7 +33,7 @@ class ProbeTap final : public EventSource {
   Fd socket_;
   Take take_;
   std::unique_ptr<ReceiveBuffers> buffers_;
-  std::vector<ReceivedProbe> requests_;
+  std::vector<TappedProbe> requests_;
 };
 
 }  // namespace corax

@@ -20,9 +20,15 @@ void RemoteStates::remove(const ProbePath& path) {
   if (found != entries_.end() && --found->second.targets == 0) entries_.erase(found);
 }
 
-bool RemoteStates::update(const ProbePath& path, uint8_t state, Clock::time_point now) {
+void RemoteStates::answered(const ProbePath& path, uint32_t ifindex) {
   const auto found = entries_.find(path);
-  if (found == entries_.end() || found->second.state == state || !mayTell(now)) return false;
+  if (found != entries_.end()) found->second.ifindex = ifindex;
+}
+
+bool RemoteStates::update(const ProbePath& path, uint32_t ifindex, uint8_t state, Clock::time_point now) {
+  const auto found = entries_.find(path);
+  if (found == entries_.end() || found->second.ifindex != ifindex) return false;
+  if (found->second.state == state || !mayTell(now)) return false;
   found->second.state = state;
   return true;
 }

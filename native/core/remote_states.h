@@ -14,7 +14,8 @@
 namespace corax {
 
 // Anyone who can reach this node may send what looks like a probe, so only those are heard that this node probes in
-// turn: by both addresses and the TOS. The table is as large as the targets make it, whatever comes in.
+// turn: by both addresses and the TOS, and by the device that their answers come in by. A pod that takes another's
+// address comes in by another device than the tunnel's. The table is as large as the targets make it.
 class RemoteStates {
  public:
   // Changes told in one second; what is beyond is not taken, so that the sender's next probe tells it.
@@ -25,8 +26,10 @@ class RemoteStates {
   void remove(const ProbePath& path);
   // Is the path a target's?
   bool has(const ProbePath& path) const { return entries_.count(path) != 0; }
-  // True when the path is a target's and the state differs from the last one that was taken.
-  bool update(const ProbePath& path, uint8_t state, Clock::time_point now);
+  // An answer to a probe of ours, which nobody can make up who did not see it, came in by this device.
+  void answered(const ProbePath& path, uint32_t ifindex);
+  // True when the path is a target's, the device its own, and the state not the last one that was taken.
+  bool update(const ProbePath& path, uint32_t ifindex, uint8_t state, Clock::time_point now);
   // What was taken was not told after all: the next one will be.
   void forget(const ProbePath& path);
   size_t size() const { return entries_.size(); }
@@ -34,6 +37,8 @@ class RemoteStates {
  private:
   struct Entry {
     uint32_t targets = 0;
+    // 0 = no answer yet.
+    uint32_t ifindex = 0;
     std::optional<uint8_t> state;
   };
   struct Hash {

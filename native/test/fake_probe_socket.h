@@ -42,6 +42,8 @@ class FakeNetwork {
   // How many may be sent before the send buffer is full.
   size_t room = SIZE_MAX;
   bool keepSent = true;
+  // By which replies and requests come in.
+  uint32_t ifindex = 7;
   // A packet that comes in faster than it is read; empty = none.
   Packet flood;
 
@@ -101,6 +103,7 @@ class FakeProbeSocket final : public ProbeSocket {
       auto& [at, packet] = network_.waiting_.front();
       network_.read_.push_back(std::move(packet));
       network_.packets_[count].receivedAt = FakeNetwork::unix(at);
+      network_.packets_[count].ifindex = network_.ifindex;
       network_.waiting_.pop_front();
     }
     for (size_t i = 0; i < count; ++i) {

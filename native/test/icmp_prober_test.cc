@@ -477,6 +477,12 @@ class Remote {
   const char* own_;
 };
 
+// Sets the targets, and lets the first answers come.
+void probe(Bench& bench, const std::vector<ProbeTarget>& targets) {
+  bench.prober.set(targets);
+  bench.run(seconds(1));
+}
+
 ProbeTarget towards(const char* destination, uint32_t id = 1, uint8_t tos = 0x10) {
   ProbeTarget target = Bench::target(id);
   target.destination = ip(destination);
@@ -489,7 +495,7 @@ ProbeTarget towards(const char* destination, uint32_t id = 1, uint8_t tos = 0x10
 TEST("others' requests tell their state, once a change; our own tell nothing") {
   Bench bench;
   Remote remote(bench);
-  bench.prober.set({towards("10.244.2.1", 1, 0x10), towards("10.244.2.1", 2, 0x08), towards("10.244.3.1", 3)});
+  probe(bench, {towards("10.244.2.1", 1, 0x10), towards("10.244.2.1", 2, 0x08), towards("10.244.3.1", 3)});
   remote.says(1);
   remote.says(1);
   remote.says(1, "10.244.2.1", 0x08);
@@ -509,7 +515,7 @@ TEST("only those are heard that are probed in turn, at both addresses and by tha
   Remote remote(bench);
   Remote elsewhere(bench, "10.244.1.2");
   remote.says(1);
-  bench.prober.set({towards("10.244.2.1")});
+  probe(bench, {towards("10.244.2.1")});
   remote.says(1, "10.244.2.2");
   remote.says(1, "10.244.2.1", 0x08);
   elsewhere.says(1);
@@ -521,30 +527,60 @@ TEST("only those are heard that are probed in turn, at both addresses and by tha
   CHECK_EQ(bench.states.size(), 1);
 }
 
+TEST("a state is heard only by the device that the answers come in by") {
+  Bench bench;
+  Remote remote(bench);
+  const auto spoofed = [&](uint8_t state) {
+    bench.network.ifindex = 8;
+    remote.says(state);
+    bench.network.ifindex = 7;
+  };
+  bench.network.path = silence;
+  probe(bench, {towards("10.244.2.1")});
+  remote.says(1);
+  spoofed(1);
+  CHECK_EQ(bench.states.size(), 0);
+  bench.network.path = after(40);
+  bench.run(seconds(2));
+  spoofed(1);
+  CHECK_EQ(bench.states.size(), 0);
+  remote.says(1);
+  CHECK_EQ(bench.states.size(), 1);
+  spoofed(2);
+  CHECK_EQ(bench.states.size(), 1);
+  // The tunnel's device was made anew.
+  bench.network.ifindex = 9;
+  bench.run(seconds(2));
+  remote.says(2);
+  CHECK_EQ(bench.states.size(), 2);
+  spoofed(3);
+  CHECK_EQ(bench.states.size(), 2);
+}
+
 TEST("a state is told again to whoever probes anew or elsewhere, and when it was told to nobody") {
   Bench bench;
   Remote remote(bench);
-  bench.prober.set({towards("10.244.2.1")});
+  probe(bench, {towards("10.244.2.1")});
   remote.says(2);
   CHECK_EQ(bench.states.size(), 1);
   bench.prober.remove({1});
-  bench.prober.set({towards("10.244.2.1")});
+  probe(bench, {towards("10.244.2.1")});
   remote.says(2);
   CHECK_EQ(bench.states.size(), 2);
   // Another target on the same path: whoever set it has not heard it yet.
-  bench.prober.set({towards("10.244.2.1", 7)});
+  probe(bench, {towards("10.244.2.1", 7)});
   remote.says(2);
   CHECK_EQ(bench.states.size(), 3);
   // It takes the other's path, and comes back.
-  bench.prober.set({towards("10.244.3.1")});
-  bench.prober.set({towards("10.244.2.1")});
+  probe(bench, {towards("10.244.3.1")});
+  probe(bench, {towards("10.244.2.1")});
   remote.says(2);
   CHECK_EQ(bench.states.size(), 4);
   // What concerns no path concerns no state.
   ProbeTarget same = towards("10.244.2.1");
   same.size = 1400;
   same.state = 9;
-  bench.prober.set({same});
+  probe(bench, {same});
   remote.says(2);
   CHECK_EQ(bench.states.size(), 4);
   bench.deaf = true;
@@ -567,18 +603,18 @@ TEST("the table of remote states holds the targets' paths only, and is bounded i
   RemoteStates states;
   Clock::time_point now{std::chrono::hours(1)};
   const auto path = [](uint32_t i) { return ProbePath{ip("10.244.1.1"), {htonl(0x0a000000u + i)}, 0x10}; };
-  for (uint32_t i = 0; i < 100'000; ++i) CHECK(!states.update(path(i), 1, now));
+  for (uint32_t i = 0; i < 100'000; ++i) CHECK(!states.update(path(i), 0, 1, now));
   CHECK_EQ(states.size(), 0);
   for (uint32_t i = 0; i < 1000; ++i) states.add(path(i));
-  for (uint32_t i = 0; i < 1000; ++i) CHECK(states.update(path(i), 1, now));
+  for (uint32_t i = 0; i < 1000; ++i) CHECK(states.update(path(i), 0, 1, now));
   CHECK_EQ(states.size(), 1000);
   // A flood of changes in one second: what is not told now is told later.
   now += seconds(2);
   size_t told = 0;
-  for (int i = 0; i < 10'000; ++i) told += states.update(path(5), static_cast<uint8_t>(i), now) ? 1 : 0;
+  for (int i = 0; i < 10'000; ++i) told += states.update(path(5), 0, static_cast<uint8_t>(i), now) ? 1 : 0;
   CHECK_EQ(told, RemoteStates::maxChangesPerSecond);
-  CHECK(!states.update(path(5), 250, now));
-  CHECK(states.update(path(5), 250, now + seconds(1)));
+  CHECK(!states.update(path(5), 0, 250, now));
+  CHECK(states.update(path(5), 0, 250, now + seconds(1)));
   states.remove(path(70'000));
   for (uint32_t i = 0; i < 1000; ++i) states.remove(path(i));
   CHECK_EQ(states.size(), 0);

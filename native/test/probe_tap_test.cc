@@ -1,4 +1,5 @@
 // Answering for a kernel that the node's own firewall keeps others' probes from.
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -21,7 +22,7 @@ using std::chrono::seconds;
 constexpr uint64_t theirs = 0x99;
 
 // A request from the far end of the target with this id, on its plane.
-ReceivedProbe requestFrom(uint32_t id, uint32_t sequence = 1) {
+TappedProbe requestFrom(uint32_t id, uint32_t sequence = 1) {
   const ProbeTarget target = Bench::target(id);
   ReceivedProbe request{};
   request.source = target.destination;
@@ -33,10 +34,11 @@ ReceivedProbe requestFrom(uint32_t id, uint32_t sequence = 1) {
   request.target = 77;
   request.sequence = sequence;
   request.state = 1;
-  return request;
+  return {request, FakeNetwork().ifindex};
 }
 
-Packet asPacket(const ReceivedProbe& request) {
+Packet asPacket(const TappedProbe& tapped) {
+  const ReceivedProbe& request = tapped.probe;
   OutgoingProbe probe{request.source, request.destination, request.tos, request.packetSize,
                       encodeProbe({request.token, request.target, request.sequence, request.state, request.tos}), 0, 0};
   Packet packet = replyTo(probe);
@@ -57,6 +59,7 @@ std::vector<OutgoingProbe> replies(const Bench& bench) {
 TEST("what the kernel is not given is answered: from there to here, same TOS, size and identifiers") {
   Bench bench;
   bench.prober.set({Bench::target(1)});
+  bench.run(seconds(1));
   for (uint32_t i = 0; i < EchoAdmission::patience; ++i) bench.prober.tapped({requestFrom(1, i)});
   CHECK(replies(bench).empty());
   bench.prober.tapped({requestFrom(1, 0x12345)});
@@ -88,7 +91,7 @@ TEST("what the kernel is given it answers itself, however many arrive before tha
   for (int second = 0; second < 20; ++second) {
     bench.run(seconds(1));
     // Many in one go, all delivered; read by the tap before and after the deliveries.
-    std::vector<ReceivedProbe> batch(50, requestFrom(1));
+    const std::vector<TappedProbe> batch(50, requestFrom(1));
     bench.network.deliver(bench.now(), asPacket(requestFrom(1)));
     if (second % 2 == 0) bench.network.arrive();
     bench.prober.tapped(batch);
@@ -118,16 +121,16 @@ TEST("strangers get no answer: another source, destination or TOS than a target'
   Bench bench;
   bench.prober.set({Bench::target(1)});
   for (int i = 0; i < 10; ++i) {
-    ReceivedProbe request = requestFrom(2);
+    TappedProbe request = requestFrom(2);
     bench.prober.tapped({request});
     request = requestFrom(1);
-    request.tos = 0x08;
+    request.probe.tos = 0x08;
     bench.prober.tapped({request});
     request = requestFrom(1);
-    request.destination = ip("10.244.1.2");
+    request.probe.destination = ip("10.244.1.2");
     bench.prober.tapped({request});
     request = requestFrom(1);
-    request.token = Bench::token;
+    request.probe.token = Bench::token;
     bench.prober.tapped({request});
   }
   CHECK(replies(bench).empty());
@@ -166,7 +169,7 @@ TEST("behind a firewall that drops echo requests a real one is answered from her
   Netns net;
   net.enterNear();
   IcmpProber prober([](Event&&) { return true; });
-  ProbeTap tap(prober.token(), [&](const std::vector<ReceivedProbe>& requests) { prober.tapped(requests); });
+  ProbeTap tap(prober.token(), [&](const std::vector<TappedProbe>& requests) { prober.tapped(requests); });
   ProbeTarget target = Bench::target(1);
   target.source = ip("10.8.0.1");
   target.destination = ip("10.8.0.2");
@@ -183,8 +186,8 @@ TEST("behind a firewall that drops echo requests a real one is answered from her
 }
 
 TEST("the tap sees requests that come in, not those that go out, and no others") {
-  std::vector<ReceivedProbe> seen;
-  ProbeTap tap(theirs + 1, [&](const std::vector<ReceivedProbe>& requests) {
+  std::vector<TappedProbe> seen;
+  ProbeTap tap(theirs + 1, [&](const std::vector<TappedProbe>& requests) {
     seen.insert(seen.end(), requests.begin(), requests.end());
   });
   const Fd fd(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
@@ -199,9 +202,10 @@ TEST("the tap sees requests that come in, not those that go out, and no others")
   pollfd ready{tap.fd(), POLLIN, 0};
   while (seen.size() < 2 && poll(&ready, 1, 5000) > 0) tap.onReadable();
   CHECK_EQ(seen.size(), 2);
-  CHECK_EQ(seen[0].token, theirs);
-  CHECK_EQ(seen[0].target, 7);
-  CHECK_EQ(seen[1].destination.s_addr, self.sin_addr.s_addr);
+  CHECK_EQ(seen[0].probe.token, theirs);
+  CHECK_EQ(seen[0].probe.target, 7);
+  CHECK_EQ(seen[0].ifindex, if_nametoindex("lo"));
+  CHECK_EQ(seen[1].probe.destination.s_addr, self.sin_addr.s_addr);
 }
 
 }  // namespace corax::test
