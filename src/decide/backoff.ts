@@ -3,6 +3,8 @@ import { ATTEMPT_MS } from './timing.js';
 
 /** 15 s × 2^8 = 64 min. */
 const MAX_DOUBLINGS = 8;
+/** No try is further off than this; one that seems to be was set by another clock. */
+export const LONGEST_PAUSE_MS = ATTEMPT_MS * 2 ** MAX_DOUBLINGS;
 /** A pair that has been direct before comes back sooner: 60 s. */
 const MAX_DOUBLINGS_PROVEN = 2;
 
@@ -18,7 +20,7 @@ const MAX_DOUBLINGS_PROVEN = 2;
 export function nextTry(pair: string, failures: number, proven: boolean, now: number): number {
   const doublings = Math.min(Math.max(failures - 1, 0), proven ? MAX_DOUBLINGS_PROVEN : MAX_DOUBLINGS);
   const period = ATTEMPT_MS * 2 ** doublings;
-  const offset = fnv1a(pair) % (ATTEMPT_MS * 2 ** MAX_DOUBLINGS);
+  const offset = fnv1a(pair) % LONGEST_PAUSE_MS;
   const slots = Math.floor((now - offset) / period) + 1;
   return slots * period + offset;
 }
