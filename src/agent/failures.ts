@@ -8,6 +8,7 @@ export interface Failure {
   /** Unix milliseconds of the first failure in a row. */
   readonly since: number;
   readonly times: number;
+  /** Monotonic milliseconds (performance.now), as every `now` here: the wall clock may be set back. */
   readonly retryAt: number;
   /** Tried again when its time has come; otherwise just not before (whoever asked asks again by itself). */
   readonly wakes: boolean;
@@ -40,7 +41,7 @@ export class Failures {
       owner,
       code: codeOf(error) ?? 'CORAX_NETLINK',
       message: messageOf(error),
-      since: before?.since ?? now,
+      since: before?.since ?? Date.now(),
       times,
       retryAt: now + pause * (0.8 + 0.4 * Math.random()),
       wakes,

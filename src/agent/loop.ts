@@ -3,6 +3,7 @@
  * and carries out what comes of it. One turn at a time.
  */
 
+import { performance } from 'node:perf_hooks';
 import { siteItems } from '../decide/desired.js';
 import { order as orderItems } from '../decide/diff.js';
 import { adoptedPath, type PathMemory } from '../decide/path.js';
@@ -51,7 +52,7 @@ const REMOTES_PER_SLICE = 500;
 export class Loop {
   readonly #parts: LoopParts;
   readonly #dirty = new Set<string>();
-  /** Remotes that want to be looked at again at some time. */
+  /** Remotes that want to be looked at again at some time: monotonic milliseconds, as for {@link Failures}. */
   readonly #timed = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | null = null;
@@ -90,7 +91,7 @@ export class Loop {
     this.#running = this.#turn().finally(() => {
       this.#running = null;
       const busy = this.#dirty.size > 0 && !this.#isBlind(this.#parts.site());
-      this.#arm(busy ? 0 : this.#nextWake() - Date.now());
+      this.#arm(busy ? 0 : this.#nextWake() - performance.now());
     });
   }
 
@@ -108,8 +109,9 @@ export class Loop {
       return;
     }
     const now = Date.now();
-    for (const owner of failures.dueOwners(now)) this.#dirty.add(owner);
-    for (const [name, at] of this.#timed) if (at <= now) this.#dirty.add(name);
+    const tick = performance.now();
+    for (const owner of failures.dueOwners(tick)) this.#dirty.add(owner);
+    for (const [name, at] of this.#timed) if (at <= tick) this.#dirty.add(name);
     const owners = this.#inOrder(site);
     this.#dirty.clear();
 
@@ -117,12 +119,12 @@ export class Loop {
     for (let from = 0; from < Math.max(1, owners.length); from += REMOTES_PER_SLICE) {
       const slice = owners.slice(from, from + REMOTES_PER_SLICE);
       const steps = slice.flatMap((owner) => this.#attempt(site, owner, now));
-      done += await this.#act(ordered(site.unread ? steps.filter((step) => !this.#robs(step)) : steps), now);
+      done += await this.#act(ordered(site.unread ? steps.filter((step) => !this.#robs(step)) : steps), tick);
       await new Promise((resolve) => setImmediate(resolve));
     }
     // What was found and nobody asks for may be asked for by what could not be read.
-    if (!site.unread) done += await this.#act(this.#parts.world.orphans(), now);
-    failures.expire(now);
+    if (!site.unread) done += await this.#act(this.#parts.world.orphans(), tick);
+    failures.expire(tick);
     events.turned(done);
   }
 
@@ -157,7 +159,7 @@ export class Loop {
       return this.#decide(site, owner, now);
     } catch (error) {
       const why = new CoraxError('CORAX_PATH', `deciding failed: ${messageOf(error)}`, { cause: error });
-      this.#parts.failures.failed(`decide ${owner}`, owner, why, Date.now());
+      this.#parts.failures.failed(`decide ${owner}`, owner, why, performance.now());
       this.#parts.events.stumbled(owner, error);
       return [];
     }
@@ -176,7 +178,7 @@ export class Loop {
       this.#parts.events.transition(remote, before, decision.path);
     }
     remote.path = decision.path;
-    if (Number.isFinite(decision.wakeAt)) this.#timed.set(owner, decision.wakeAt);
+    if (Number.isFinite(decision.wakeAt)) this.#timed.set(owner, performance.now() + decision.wakeAt - now);
     return [...decision.deeds, ...this.#want(owner, decision.items)];
   }
 
@@ -217,12 +219,12 @@ export class Loop {
       remote.differsSince = null;
       return null;
     }
-    remote.differsSince ??= now;
+    remote.differsSince = Math.min(remote.differsSince ?? now, now);
     if (now - remote.differsSince < DIFFER_MS) return null;
     return `this end has been on the ${mine} path and the other on the ${theirs} path for over ${DIFFER_MS / 1000} s`;
   }
 
-  async #act(steps: readonly Step[], now: number): Promise<number> {
+  async #act(steps: readonly Step[], tick: number): Promise<number> {
     const { failures, executor, world, events } = this.#parts;
     const doable: Doable[] = [];
     const adding = new Set<ItemKey>();
@@ -230,7 +232,7 @@ export class Loop {
       if (step.op === 'publish') events.publish(step);
       // What one owner gave up another may have taken over in the same turn.
       else if (step.op === 'delete' && world.ownerOf(keyOf(step.item)) !== undefined) continue;
-      else if (!failures.due(filedUnder(step), now)) continue;
+      else if (!failures.due(filedUnder(step), tick)) continue;
       else if (isMissingPeer(step, world, adding)) this.#learn({ step, stage: 'tunnel', error: NO_PEER });
       else {
         if (step.op === 'put' && step.item.kind === 'peer') adding.add(keyOf(step.item));
@@ -268,7 +270,7 @@ export class Loop {
     }
     const isItem = 'item' in step;
     const owner = isItem ? (world.ownerOf(key) ?? SITE) : step.op === 'punch' ? step.gateway : step.peer.gateway;
-    const failure = failures.failed(key, owner, error, Date.now(), isItem);
+    const failure = failures.failed(key, owner, error, performance.now(), isItem);
     this.#parts.events.failed({ ...outcome, error }, stage, failure.times);
   }
 

@@ -1,4 +1,5 @@
 /** Writes to the store, one at a time for each endpoint, paced, and only while there is something to write. */
+import { performance } from 'node:perf_hooks';
 import { codeOf, messageOf } from '../errors.js';
 import type { PublishDeed } from '../model/step.js';
 import type { GatewayStore } from '../store/store.js';
@@ -42,17 +43,21 @@ interface Entry {
 export class Publisher {
   readonly #store: GatewayStore;
   readonly #events: PublisherEvents;
+  readonly #now: () => number;
   readonly #entries = new Map<string, Entry>();
   /** What can be written, in the order in which it was wished for. What is under way or backs off is not here. */
   readonly #ready = new Set<Entry>();
   #tokens = BURST;
-  #filledAt = Date.now();
+  #filledAt: number;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(store: GatewayStore, events: PublisherEvents) {
+  /** @param now a monotonic clock in milliseconds: the wall clock may be set back */
+  constructor(store: GatewayStore, events: PublisherEvents, now: () => number = () => performance.now()) {
     this.#store = store;
     this.#events = events;
+    this.#now = now;
+    this.#filledAt = now();
   }
 
   /** The latest wish for an endpoint replaces an earlier one that was not written yet. */
@@ -67,7 +72,7 @@ export class Publisher {
 
   /** What could not be written last, where somebody still wishes it. */
   get failures(): PublishFailure[] {
-    const now = Date.now();
+    const now = this.#now();
     return [...this.#entries.values()].flatMap(({ failure, deed, busy, retryAt }) =>
       failure !== null && (deed !== null || busy || now < retryAt + ECHO_MS) ? failure : [],
     );
@@ -79,12 +84,12 @@ export class Publisher {
   }
 
   #enqueue(entry: Entry): void {
-    if (entry.deed !== null && !entry.busy && Date.now() >= entry.retryAt) this.#ready.add(entry);
+    if (entry.deed !== null && !entry.busy && this.#now() >= entry.retryAt) this.#ready.add(entry);
   }
 
   #pump(): void {
     if (this.#stopped) return;
-    const now = Date.now();
+    const now = this.#now();
     this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#filledAt) / 1000) * RATE_PER_S);
     this.#filledAt = now;
     for (const entry of this.#ready) {
@@ -129,7 +134,7 @@ export class Publisher {
     try {
       const result = await this.#store.publish({ gateway: deed.gateway, nodeName: deed.nodeName, set: deed.fields });
       entry.written = JSON.stringify(deed.fields);
-      entry.writtenAt = Date.now();
+      entry.writtenAt = this.#now();
       entry.failure = null;
       if (result === 'written') this.#events.written(deed);
     } catch (error) {
@@ -141,14 +146,14 @@ export class Publisher {
         since: entry.failure?.since ?? Date.now(),
         times,
       };
-      entry.retryAt = Date.now() + Math.min(FIRST_RETRY_MS * 2 ** (times - 1), LAST_RETRY_MS);
+      entry.retryAt = this.#now() + Math.min(FIRST_RETRY_MS * 2 ** (times - 1), LAST_RETRY_MS);
       if (!this.#stopped) this.#events.failed(deed, error, times);
       const retry = () => {
         this.#enqueue(entry);
         this.#pump();
         this.#events.again(deed.gateway);
       };
-      setTimeout(retry, entry.retryAt - Date.now()).unref();
+      setTimeout(retry, entry.retryAt - this.#now()).unref();
     } finally {
       entry.busy = false;
       this.#enqueue(entry);
@@ -158,5 +163,13 @@ export class Publisher {
 }
 
 function newEntry(): Entry {
-  return { deed: null, busy: false, written: '', writtenAt: 0, lookingAgain: false, failure: null, retryAt: 0 };
+  return {
+    deed: null,
+    busy: false,
+    written: '',
+    writtenAt: Number.NEGATIVE_INFINITY,
+    lookingAgain: false,
+    failure: null,
+    retryAt: 0,
+  };
 }

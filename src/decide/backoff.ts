@@ -5,6 +5,9 @@ import { RETRY_MS, SILENCE_MS } from './timing.js';
 const MAX_DOUBLINGS = 6;
 /** A pair that has been direct before comes back sooner. */
 const MAX_DOUBLINGS_PROVEN = 0;
+const LONGEST_PERIOD_MS = RETRY_MS * 2 ** MAX_DOUBLINGS;
+/** No try is further off than this; one that seems to be was set by another clock. */
+export const LONGEST_PAUSE_MS = LONGEST_PERIOD_MS + SILENCE_MS;
 
 /**
  * The grid of a pair has the period 45 s × 2^n and an offset of its own, so that a thousand edges do not
@@ -18,7 +21,7 @@ const MAX_DOUBLINGS_PROVEN = 0;
 export function nextTry(pair: string, failures: number, proven: boolean, now: number): number {
   const doublings = Math.min(Math.max(failures - 1, 0), proven ? MAX_DOUBLINGS_PROVEN : MAX_DOUBLINGS);
   const period = RETRY_MS * 2 ** doublings;
-  const offset = fnv1a(pair) % (RETRY_MS * 2 ** MAX_DOUBLINGS);
+  const offset = fnv1a(pair) % LONGEST_PERIOD_MS;
   const slots = Math.floor((now + SILENCE_MS - offset) / period) + 1;
   return slots * period + offset;
 }

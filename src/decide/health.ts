@@ -1,7 +1,7 @@
 /** Is a plane alive, and which of two is the better one? */
 import type { PeerFacts, PlaneFacts, ProbeFacts } from '../model/facts.js';
 import type { Plane } from '../model/names.js';
-import { LOST_IN_ROW, PASSIVE_DEAD_MS, SESSION_MS } from './timing.js';
+import { isWithin, LOST_IN_ROW, PASSIVE_DEAD_MS, SESSION_MS } from './timing.js';
 
 export interface PlaneHealth {
   /** Null: not known yet. */
@@ -27,7 +27,8 @@ function probeAlive(probe: ProbeFacts): boolean | null {
 function passivelyAlive(peer: PeerFacts | null, now: number): boolean | null {
   if (peer === null || peer.lastHandshake === 0) return null;
   if (!hasSession(peer, now)) return false;
-  return peer.sentAt - peer.receivedAt <= PASSIVE_DEAD_MS;
+  const sane = (at: number) => (at > now + PASSIVE_DEAD_MS ? 0 : at);
+  return sane(peer.sentAt) - sane(peer.receivedAt) <= PASSIVE_DEAD_MS;
 }
 
 /**
@@ -40,14 +41,16 @@ export function owedHealth(peer: PeerFacts | null, since: number, presumed: true
   const alive = () => {
     if (peer === null || peer.lastHandshake === 0) return null;
     if (!hasSession(peer, now)) return false;
-    if (peer.receivedAt >= since) return now - peer.receivedAt <= PASSIVE_DEAD_MS;
+    // One that lies ahead was remembered before the clock was set back, and says nothing.
+    const isAhead = peer.receivedAt > now + PASSIVE_DEAD_MS;
+    if (peer.receivedAt >= since && !isAhead) return now - peer.receivedAt <= PASSIVE_DEAD_MS;
     return now - since <= PASSIVE_DEAD_MS ? presumed : false;
   };
   return { alive: alive(), rttMs: null, loss: null };
 }
 
 export function hasSession(peer: PeerFacts | null, now: number): boolean {
-  return peer !== null && peer.lastHandshake > 0 && now - peer.lastHandshake * 1000 < SESSION_MS;
+  return peer !== null && peer.lastHandshake > 0 && isWithin(SESSION_MS - 1, peer.lastHandshake * 1000, now);
 }
 
 export interface Choice {

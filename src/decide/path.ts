@@ -5,7 +5,7 @@
 import type { HostPort } from '../model/address.js';
 import type { PlaneFacts, ProbeFacts } from '../model/facts.js';
 import type { Plane } from '../model/names.js';
-import { fraction, nextTry } from './backoff.js';
+import { fraction, LONGEST_PAUSE_MS, nextTry } from './backoff.js';
 import { type Choice, choosePlane, hasSession, healthOf, owedHealth } from './health.js';
 import type { PairVerdict } from './relations.js';
 import * as timing from './timing.js';
@@ -128,10 +128,26 @@ type Move = Omit<PathDecision, 'lingers'>;
 
 export function decidePath(memory: PathMemory, observed: PathInput): PathDecision {
   const input = withCurrentProbe(memory, observed);
-  const move = nextMove(afterPings(memory, input), input);
+  const move = nextMove(afterPings(afterClock(memory, observed.now), input), input);
   const until = wantsPeer(move.memory, observed.now) ? Number.NEGATIVE_INFINITY : lingersUntil(move.memory, observed);
   if (observed.now > until) return { ...move, lingers: false };
   return { ...move, lingers: true, wakeAt: Math.min(move.wakeAt, until + 1) };
+}
+
+/** The clock may have been set back: what seems to lie ahead by more than it can is due. */
+function afterClock(memory: PathMemory, now: number): PathMemory {
+  const past = (at: number, most = 0) => (at > now + most ? now : at);
+  const { since, startedAt, addAt, punchedAt, nextTryAt, unansweredSince } = memory;
+  const sane = {
+    since: past(since),
+    startedAt: past(startedAt),
+    addAt: past(addAt, timing.COMES_LAST_MS),
+    punchedAt: past(punchedAt),
+    nextTryAt: past(nextTryAt, LONGEST_PAUSE_MS),
+    unansweredSince: past(unansweredSince),
+  };
+  const same = Object.entries(sane).every(([key, at]) => memory[key as keyof typeof sane] === at);
+  return same ? memory : { ...memory, ...sane };
 }
 
 /** A host's firewall may drop pings and let WireGuard through: then unanswered probes tell nothing. */
@@ -164,8 +180,9 @@ function healths(memory: PathMemory, { probed, relay, direct, now }: PathInput) 
  * Until when a peer that this end has no more use for is left to the other, which comes off it in its own time.
  * Keepalives alone would keep it for ever at both ends: who sends them has to say that it is still direct.
  */
-function lingersUntil(memory: PathMemory, { direct, remotePath, keepsAlive }: PathInput): number {
-  if (direct.peer === null) return Number.NEGATIVE_INFINITY;
+function lingersUntil(memory: PathMemory, { direct, remotePath, keepsAlive, now }: PathInput): number {
+  if (direct.peer === null || !timing.isWithin(timing.IN_USE_MS, direct.peer.receivedAt, now))
+    return Number.NEGATIVE_INFINITY;
   const until = direct.peer.receivedAt + timing.IN_USE_MS;
   return keepsAlive && remotePath !== 'direct' ? Math.min(until, memory.since + timing.IN_USE_MS) : until;
 }
@@ -344,7 +361,7 @@ function whileDirect(memory: PathMemory, input: PathInput): Move {
 /** The other end may be using a peer that receives: leave it alone. */
 function isIdle(input: PathInput): boolean {
   const receivedAt = input.direct.peer?.receivedAt ?? 0;
-  return input.now - receivedAt > timing.IN_USE_MS;
+  return !timing.isWithin(timing.IN_USE_MS, receivedAt, input.now);
 }
 
 function jitter(memory: PathMemory, input: PathInput): number {

@@ -11,7 +11,7 @@ import { hasSession } from './health.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
 import { holeFields } from './publish.js';
 import { comesLast, holdsBack, isCorax, type PairVerdict, pairVerdict, reAdds, relayOf, siteOf } from './relations.js';
-import { SILENT_MS } from './timing.js';
+import { isWithin, SILENT_MS } from './timing.js';
 
 /** How a remote is reached: `none` says why not. */
 export type Relation =
@@ -82,8 +82,7 @@ function decideNeighbour(
 /** WireGuard follows a peer that moves, but not one that has moved unheard: where it says it is now counts then. */
 function aimSilent(remote: Site, endpoint: HostPort | null, peer: RemoteFacts['relay']['peer'], now: number) {
   if (peer === null || endpoint === null || sameHostPort(peer.endpoint, endpoint)) return {};
-  const silentAt = peer.receivedAt + SILENT_MS;
-  if (now < silentAt) return { wakeAt: silentAt };
+  if (isWithin(SILENT_MS - 1, peer.receivedAt, now)) return { wakeAt: peer.receivedAt + SILENT_MS };
   const item: PeerItem = { kind: 'peer', plane: 'relay', gateway: remote.gateway.name, key: remote.key, endpoint };
   return {
     deeds: [{ op: 'aim', peer: item, carries: remote.gateway.subnets, seenRxBytes: peer.rxBytes } satisfies Deed],

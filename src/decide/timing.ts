@@ -52,6 +52,14 @@ export const ADOPTED_MS = 5_000;
 /** The ends' paths may differ this long before it is an error in status. */
 export const DIFFER_MS = 30_000;
 
+/**
+ * Is what was remembered no longer ago than that? A time further ahead than that was remembered before the clock
+ * was set back, and counts as long ago.
+ */
+export function isWithin(ms: number, at: number, now: number): boolean {
+  return Math.abs(now - at) <= ms;
+}
+
 /** Between probes: on the plane in use and on a candidate; on the idle relay plane; after a loss. */
 export const PROBE_MS = 1_000;
 export const PROBE_CANDIDATE_MS = 250;

@@ -36,11 +36,12 @@ describe('the publisher', () => {
         return 'written';
       },
     } as unknown as GatewayStore;
-    publisher = new Publisher(store, {
-      written: (what) => written.push(what),
-      failed: (_, error) => failed.push(error),
-      again: (name) => again.push(name),
-    });
+    const events = {
+      written: (what: PublishDeed) => written.push(what),
+      failed: (_: PublishDeed, error: unknown) => failed.push(error),
+      again: (name: string) => again.push(name),
+    };
+    publisher = new Publisher(store, events, Date.now);
   });
   afterEach(() => {
     publisher.stop();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { choosePlane, hasSession, healthOf, type PlaneHealth } from '#src/decide/health.js';
+import { choosePlane, hasSession, healthOf, owedHealth, type PlaneHealth } from '#src/decide/health.js';
 import { PASSIVE_DEAD_MS, SESSION_MS } from '#src/decide/timing.js';
 import type { PeerFacts, ProbeFacts } from '#src/model/facts.js';
 import { peerFacts, probeFacts } from './fixtures.js';
@@ -31,10 +31,34 @@ describe('is a plane alive, by what WireGuard owes', () => {
     ['idle for long, session fresh', peerFacts({ ...fresh, receivedAt: NOW - 50_000, sentAt: NOW - 55_000 }), true],
     ['sent, the answer is still owed', peerFacts({ ...fresh, receivedAt: NOW - PASSIVE_DEAD_MS, sentAt: NOW }), true],
     ['sent and not answered', peerFacts({ ...fresh, receivedAt: NOW - PASSIVE_DEAD_MS - 1, sentAt: NOW }), false],
+    ['heard before the clock was set back', peerFacts({ ...fresh, receivedAt: NOW + 3_600_000, sentAt: NOW }), false],
+    ['session of before the clock was set back', peerFacts({ ...fresh, lastHandshake: secondsAgo(-3600) }), false],
     ['session ran out', peerFacts({ lastHandshake: secondsAgo(SESSION_MS / 1000 + 1), receivedAt: NOW }), false],
   ];
   for (const [name, peer, alive] of cases) {
     it(`${name}: ${alive}`, () => assert.equal(healthOf({ peer, probe: null }, false, NOW).alive, alive));
+  }
+
+  const owed: [string, PeerFacts | null, number, true | null, boolean | null][] = [
+    ['no peer', null, 0, true, null],
+    ['no handshake', peerFacts({ receivedAt: NOW }), 0, true, null],
+    ['session ran out', peerFacts({ lastHandshake: secondsAgo(200), receivedAt: NOW }), 0, true, false],
+    ['heard', peerFacts(fresh), NOW - 60_000, null, true],
+    ['not heard for long', peerFacts({ ...fresh, receivedAt: NOW - PASSIVE_DEAD_MS - 1 }), 0, true, false],
+    ['not heard since it was asked', peerFacts(fresh), NOW - 500, null, null],
+    ['the same, and presumed', peerFacts(fresh), NOW - 500, true, true],
+    [
+      'not heard since it was asked long ago',
+      peerFacts({ ...fresh, receivedAt: NOW - 20_000 }),
+      NOW - PASSIVE_DEAD_MS - 1,
+      true,
+      false,
+    ],
+    ['heard before the clock was set back', peerFacts({ ...fresh, receivedAt: NOW + 3_600_000 }), NOW, true, true],
+  ];
+  for (const [name, peer, since, presumed, alive] of owed) {
+    it(`${name}: ${alive}, by what it owes for probes`, () =>
+      assert.equal(owedHealth(peer, since, presumed, NOW).alive, alive));
   }
 
   it('knows a session by its age', () => {

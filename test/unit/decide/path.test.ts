@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { LONGEST_PAUSE_MS } from '#src/decide/backoff.js';
 import { adoptedPath, decidePath, newPath, type PathInput, type PathMemory, wantsPeer } from '#src/decide/path.js';
 import { reasonOf } from '#src/decide/remote.js';
 import { ADOPTED_MS, IN_USE_MS, UNANSWERED_MS, UNANSWERED_PROBES } from '#src/decide/timing.js';
@@ -76,7 +77,7 @@ describe('one decision about a path', () => {
     const moved = input({ fingerprint: 'g', direct: live(3), target: null, waitingFor: 'a hole' });
     assert.equal(decidePath(direct, moved).memory.state, 'direct');
     const again = decidePath(
-      { ...direct, state: 'relayed', failures: 5, nextTryAt: NOW + 9e6 },
+      { ...direct, state: 'relayed', failures: 5, nextTryAt: NOW + 2e6 },
       input({ fingerprint: 'g' }),
     );
     assert.equal(again.memory.state, 'punching');
@@ -171,6 +172,28 @@ describe('one decision about a path', () => {
     assert.equal(decidePath(adoptedPath(NOW, 'f'), at(13_000, NOW - 100_000)).memory.state, 'punching', 'nothing came');
   });
 
+  it('is not held up by a clock that was set back', () => {
+    const ahead = NOW + 2 * 3_600_000;
+    const gone = { peer: peerFacts({ lastHandshake: ahead / 1000, receivedAt: ahead }), probe: null };
+    const waiting = { ...newPath(ahead), fingerprint: 'f', failures: 3, nextTryAt: ahead + 60_000 };
+    assert.equal(decidePath(waiting, input()).memory.state, 'punching', 'the next try is due');
+    const soon = { ...waiting, nextTryAt: NOW + LONGEST_PAUSE_MS };
+    assert.equal(decidePath(soon, input()).memory.state, 'relayed', 'one that may be so far off is not');
+
+    const trying = { ...punching, since: ahead, startedAt: ahead, addAt: ahead, punchedAt: ahead };
+    const first = decidePath(trying, input({ direct: gone }));
+    assert.ok(wantsPeer(first.memory, NOW), 'the peer is there');
+    assert.ok(first.wakeAt <= NOW + 2_000, `wakes in ${first.wakeAt - NOW} ms`);
+    const then = decidePath(first.memory, input({ now: NOW + 1_400, direct: gone }));
+    assert.deepEqual(
+      then.deeds.map(({ op }) => op),
+      ['punch', 're-add'],
+    );
+    const last = decidePath(first.memory, input({ now: NOW + 15_000, direct: gone }));
+    assert.equal(last.memory.state, 'relayed', 'and the try comes to its end');
+    assert.equal(last.lingers, false, 'what was received then is not what is in use now');
+  });
+
   it('spares a peer in use from coming last', () => {
     const { memory } = decidePath(
       { ...punching, fingerprint: 'old' },
@@ -204,13 +227,13 @@ describe('one decision about a path', () => {
 
   it('tries again as soon as the other end, which was gone, is back', () => {
     const dead = { peer: null, probe: probeFacts({ received: 1, lostInRow: 3 }) };
-    const failed: PathMemory = { ...direct, state: 'relayed', failures: 5, nextTryAt: NOW + 9e6 };
+    const failed: PathMemory = { ...direct, state: 'relayed', failures: 5, nextTryAt: NOW + 2e6 };
     const waiting = decidePath(failed, input({ relay: dead })).memory;
     assert.equal(waiting.state, 'relayed');
     const { memory, deeds } = decidePath(waiting, input());
     assert.deepEqual([memory.state, memory.reason, memory.failures], ['punching', 'the other end is back', 0]);
     assert.deepEqual(deeds, [{ op: 'punch', ttl: 2 }]);
-    assert.equal(decidePath({ ...memory, state: 'relayed', nextTryAt: NOW + 9e6 }, input()).memory.state, 'relayed');
+    assert.equal(decidePath({ ...memory, state: 'relayed', nextTryAt: NOW + 2e6 }, input()).memory.state, 'relayed');
     // Whoever was direct all the while has nothing to try.
     const still = decidePath(direct, input({ relay: dead, direct: live(3) })).memory;
     assert.equal(decidePath(still, input({ direct: live(3) })).memory.wasGone, false);
