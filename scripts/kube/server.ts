@@ -267,7 +267,9 @@ export class ApiServer {
       try {
         if (await ask()) return true;
       } catch {
-        // Not listening yet.
+        // Not listening yet; or its certificate was read while it was being written.
+        this.#agent?.destroy();
+        this.#agent = null;
       }
       if (Date.now() > deadline) throw this.#failure('kube-apiserver or etcd, in five minutes');
       await sleep(50);

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { parseGateway } from '#src/model/gateway.js';
-import { ApiServer } from '../../scripts/kube/server.js';
-import { applyCrd, GATEWAYS } from './manifests.js';
+import { type ApiServer, GATEWAYS, startGatewayApi } from './api-server.js';
 import { OPENYURT_GATEWAYS } from './openyurt-gateways.js';
 
 const [whole] = OPENYURT_GATEWAYS;
@@ -12,8 +11,7 @@ describe('the CRD, in a real API server', () => {
   let api: ApiServer;
 
   before(async () => {
-    api = await ApiServer.start();
-    await applyCrd(api);
+    api = await startGatewayApi();
   });
 
   after(() => api?.stop());
