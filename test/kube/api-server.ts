@@ -1,13 +1,13 @@
 /** A Kubernetes API for one test file, and what the tests do to it as its administrator. */
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { randomUUID, sign } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 import { SERVICE_ACCOUNT_FOLDER } from '#src/store/kubernetes/access.js';
-import { ApiServer, type ApiServerOptions } from '../../scripts/kube/server.js';
+import { ApiServer, type ApiServerOptions, SERVICE_ACCOUNT_ISSUER } from '../../scripts/kube/server.js';
 import type { GatewayFile } from '../unit/store/recorder.js';
 
 export { ApiServer } from '../../scripts/kube/server.js';
@@ -102,18 +102,23 @@ export async function clearGateways(server: ApiServer): Promise<void> {
 export async function seedGateways(server: ApiServer, gateways: readonly GatewayFile[]): Promise<void> {
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   const created = new Date().toISOString().replace(/\.\d+/, '');
-  for (let from = 0; from < gateways.length; from += 1000) {
-    const success = gateways.slice(from, from + 1000).map((gateway) => {
+  const rest = [...gateways];
+  // One write each: the API server takes a revision of etcd's for one object.
+  const writer = async () => {
+    for (let gateway = rest.pop(); gateway !== undefined; gateway = rest.pop()) {
       const metadata = { ...gateway.metadata, uid: randomUUID(), creationTimestamp: created, generation: 1 };
-      return {
-        requestPut: {
-          key: base64(`/registry/raven.openyurt.io/gateways/${gateway.metadata.name}`),
-          value: base64(JSON.stringify({ ...gateway, metadata })),
-        },
-      };
-    });
-    await server.etcdCall('kv/txn', { success });
-  }
+      const key = base64(`/registry/raven.openyurt.io/gateways/${gateway.metadata.name}`);
+      await server.etcdCall('kv/put', { key, value: base64(JSON.stringify({ ...gateway, metadata })) });
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, writer));
+}
+
+/** As {@link seedGateways}: past the API server, which need not be there. */
+export async function unseedGateway(server: ApiServer, name: string): Promise<void> {
+  await server.etcdCall('kv/deleterange', {
+    key: Buffer.from(`/registry/raven.openyurt.io/gateways/${name}`).toString('base64'),
+  });
 }
 
 /** Makes etcd forget every version but the present one. */
@@ -179,6 +184,26 @@ async function boundObject(server: ApiServer, { namespace, name }: ServiceAccoun
   await ensure(server, `/api/v1/namespaces/${namespace}/pods`, { metadata: { name: bound.pod }, spec });
   const { metadata } = await server.must('GET', `/api/v1/namespaces/${namespace}/pods/${bound.pod}`);
   return { apiVersion: 'v1', kind: 'Pod', name: bound.pod, uid: metadata.uid };
+}
+
+/** A token that runs out after so many seconds, and 10 more while the API remembers it. It gives none under ten minutes itself. */
+export async function makeShortToken(server: ApiServer, account: ServiceAccount, seconds: number): Promise<string> {
+  const { namespace, name } = account;
+  const { metadata } = await server.must('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`);
+  const now = Math.floor(Date.now() / 1000);
+  const claims = {
+    iss: SERVICE_ACCOUNT_ISSUER,
+    aud: [SERVICE_ACCOUNT_ISSUER],
+    sub: `system:serviceaccount:${namespace}:${name}`,
+    iat: now - 600,
+    nbf: now - 600,
+    // The API believes a token for a minute more, for clocks that differ.
+    exp: now + seconds - 60,
+    'kubernetes.io': { namespace, serviceaccount: { name, uid: metadata.uid } },
+  };
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const signed = `${part({ alg: 'RS256', typ: 'JWT' })}.${part(claims)}`;
+  return `${signed}.${sign('sha256', Buffer.from(signed), server.signingKey).toString('base64url')}`;
 }
 
 /** Files as a kubelet mounts them, under a root of their own. @returns that root */

@@ -49,6 +49,8 @@ const LIST_TRIES = 3;
 const SHORT_WATCH_MS = 1000;
 const LONGEST_LINE = 64 << 20;
 
+class EndedAtOnce extends Error {}
+
 /** What we know of the state may be wrong; most often 410 Gone, in a watch's ERROR event. */
 class Doubt extends Error {}
 
@@ -161,15 +163,20 @@ export class Reflector {
     const slices = new Slices();
     let told = false;
     const stream = await this.#api.stream(this.#path, { query, signal });
-    this.#events.current();
-    for await (const line of lines(stream)) {
-      this.#take(JSON.parse(line));
-      told = true;
-      this.#failures = 0;
-      await slices.pause();
-      signal.throwIfAborted();
+    // A server that lets nobody stay is not yet a good one.
+    const stands = setTimeout(() => this.#events.current(), SHORT_WATCH_MS);
+    try {
+      for await (const line of lines(stream)) {
+        this.#take(JSON.parse(line));
+        told = true;
+        this.#failures = 0;
+        await slices.pause();
+        signal.throwIfAborted();
+      }
+    } finally {
+      clearTimeout(stands);
     }
-    if (!told && Date.now() - began < SHORT_WATCH_MS) throw new ApiError(0, 'the watch was ended at once');
+    if (!told && Date.now() - began < SHORT_WATCH_MS) throw new EndedAtOnce('every watch is ended at once');
     this.#failures = 0;
   }
 
@@ -198,7 +205,7 @@ export function objectKey({ metadata: { name, namespace } }: KubeObject): string
  * watch follows on where the last one ended, which costs it next to nothing.
  */
 function mustReadAgain(error: unknown): boolean {
-  if (error instanceof CoraxError) return false;
+  if (error instanceof CoraxError || error instanceof EndedAtOnce) return false;
   return !(error instanceof ApiError && [0, 429, 500, 502, 503].includes(error.status));
 }
 

@@ -4,6 +4,7 @@
  */
 import { CoraxError, messageOf } from '../../errors.js';
 import { parseGateway } from '../../model/gateway.js';
+import { printable } from '../../model/quote.js';
 import { Catalogue } from '../catalogue.js';
 import type { EndpointPatch, GatewayStore, StoreBatch, StoreHealth } from '../store.js';
 import { Access, type KubeSource } from './access.js';
@@ -172,7 +173,8 @@ const ADVICE: Readonly<Record<number, string>> = {
 };
 
 function explain(error: unknown): string {
-  if (!(error instanceof ApiError)) return messageOf(error);
+  if (error instanceof CoraxError) return error.message;
+  if (!(error instanceof ApiError)) return `the Kubernetes API: ${printable(messageOf(error))}`;
   if (error.status === 0) return `the Kubernetes API does not answer: ${error.message}`;
   const advice = ADVICE[error.status];
   return `the Kubernetes API answers ${error.status}: ${error.message}${advice === undefined ? '' : ` (${advice})`}`;
