@@ -2,7 +2,7 @@
 # Downloads Debian packages and all that they depend on, for any architecture, and unpacks them into a folder.
 # Nothing is installed and the machine's own apt is not touched: its sources are read, its state is not.
 #   sh deploy/image/debian-packages.sh amd64|arm64 FOLDER PACKAGE...
-# FOLDER/.packages lists what was unpacked, "name version" a line.
+# FOLDER/.packages lists what was unpacked, "name version" a line; FOLDER/.control/NAME is what each says of itself.
 set -eu
 
 [ $# -ge 3 ] || {
@@ -31,8 +31,10 @@ fetch "$@" >"$state/log" 2>&1 || {
   echo "corax: these packages could not be had for $architecture: $*" >&2
   exit 1
 }
+mkdir -p "$folder/.control"
 for deb in "$state"/archives/*.deb; do
   dpkg-deb -x "$deb" "$folder"
+  dpkg-deb -f "$deb" >"$folder/.control/$(dpkg-deb -f "$deb" Package)"
   # shellcheck disable=SC2016 # the form is dpkg-deb's
   dpkg-deb -W --showformat='${Package} ${Version}\n' "$deb"
 done | sort >"$folder/.packages"
