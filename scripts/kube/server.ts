@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { request as etcdRequest } from 'undici';
 import { CoraxError, messageOf } from '#src/errors.js';
 import { exited, spawnBound } from '../../lab/process.js';
 import { type KubeAssets, kubeAssets } from './assets.js';
@@ -160,9 +161,10 @@ export class ApiServer {
 
   /** A request of etcd's JSON gateway ("kv/put", "kv/compaction"); keys and values in base64. */
   async etcdCall(method: string, body: object): Promise<ApiAnswer['body']> {
-    const response = await fetch(`${this.etcdUrl}/v3/${method}`, { method: 'POST', body: JSON.stringify(body) });
-    const text = await response.text();
-    if (!response.ok) throw new CoraxError('CORAX_LAB', `etcd ${method}: ${response.status} ${text}`);
+    const response = await etcdRequest(`${this.etcdUrl}/v3/${method}`, { method: 'POST', body: JSON.stringify(body) });
+    const text = await response.body.text();
+    if (response.statusCode !== 200)
+      throw new CoraxError('CORAX_LAB', `etcd ${method}: ${response.statusCode} ${text}`);
     return JSON.parse(text);
   }
 

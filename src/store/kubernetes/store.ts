@@ -10,6 +10,7 @@ import type { EndpointPatch, GatewayStore, StoreBatch, StoreHealth } from '../st
 import { Access, type KubeSource } from './access.js';
 import { ApiError, type ApiTimes, KubeApi } from './api.js';
 import { GATEWAYS_PATH, type GatewayObject, isLater, type Known, known } from './gateways.js';
+import { Held } from './held.js';
 import { type KubeObject, objectKey, Reflector, type ReflectorTimes } from './reflector.js';
 import { Writer } from './writer.js';
 
@@ -21,6 +22,8 @@ export interface KubernetesOptions extends Partial<ApiTimes>, Partial<ReflectorT
 }
 
 const DEBOUNCE_MS = 20;
+/** Before the first batch, what was read is put together in pieces of so many: all at once would take too long. */
+const HELD_AT_ONCE = 500;
 
 interface Entry {
   /** Of the version that the catalogue has. */
@@ -42,6 +45,8 @@ export class KubernetesStore implements GatewayStore {
   #synced = false;
   #stopped = false;
   #told = false;
+  readonly #held = new Held();
+  #unheld = 0;
   #error: StoreHealth['lastError'] = null;
   #lastSync: number | null = null;
   #reads = 0;
@@ -110,13 +115,13 @@ export class KubernetesStore implements GatewayStore {
     if (before?.parsed === parsed) return;
     const result = parseGateway(object, name);
     this.#catalogue.put(sourceOf(name), result.ok ? result : { ...result, line: null });
-    this.#reportSoon();
+    this.#changed();
   }
 
   #gone(name: string): void {
     this.#entries.delete(name);
     this.#catalogue.delete(sourceOf(name));
-    this.#reportSoon();
+    this.#changed();
   }
 
   #whole(names: ReadonlySet<string>): void {
@@ -143,17 +148,22 @@ export class KubernetesStore implements GatewayStore {
     this.#error = { code, message: explain(error) + stays, at: this.#error?.at ?? Date.now() };
   }
 
-  /** The first change starts the clock; those that follow do not put it off. */
-  #reportSoon(): void {
-    if (this.#stopped || !this.#synced) return;
-    this.#debounce ??= setTimeout(() => this.#report(), this.#debounceMs);
+  #changed(): void {
+    if (this.#stopped) return;
+    // The first change starts the clock; those that follow do not put it off.
+    if (this.#synced) this.#debounce ??= setTimeout(() => this.#report(), this.#debounceMs);
+    else if (++this.#unheld % HELD_AT_ONCE === 0) this.#held.add(this.#catalogue.take());
   }
 
   #report(): void {
     if (this.#debounce !== null) clearTimeout(this.#debounce);
     this.#debounce = null;
     if (this.#stopped) return;
-    const batch = this.#catalogue.take();
+    let batch = this.#catalogue.take();
+    if (!this.#told) {
+      this.#held.add(batch);
+      batch = this.#held.take(this.#catalogue.refusals);
+    }
     const empty = batch.upserted.length + batch.refused.length + batch.removed.length === 0;
     if (empty && this.#told) return;
     this.#told = true;
