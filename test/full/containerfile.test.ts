@@ -10,6 +10,9 @@ import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { must, ROOT, run, START_ENGINE } from '../deploy/rootfs.js';
 
+/** This machine's: it may reach the registries by a proxy of its own. */
+const CERTIFICATES = 'etc/ssl/certs/ca-certificates.crt';
+
 interface Instruction {
   readonly word: string;
   readonly rest: string;
@@ -39,7 +42,7 @@ function debian(root: string): void {
     /^\S+\s+(https?:\/\/\S+?)\/?\s/.exec(must('apt-get', 'indextargets', '--format', 'x $(SITE) ')) ?? [];
   assert.ok(codename !== '' && mirror !== '');
   must('debootstrap', '--variant=minbase', `--include=ca-certificates`, codename, root, mirror);
-  for (const name of ['etc/resolv.conf', 'etc/apt/sources.list.d', 'etc/apt/sources.list', 'etc/ssl/certs']) {
+  for (const name of ['etc/resolv.conf', 'etc/apt/sources.list.d', 'etc/apt/sources.list', CERTIFICATES]) {
     if (existsSync(`/${name}`)) cpSync(`/${name}`, join(root, name), { recursive: true, dereference: true });
   }
   // Third parties' sources want keys that a plain Debian has not.
@@ -91,9 +94,7 @@ describe('Containerfile', () => {
         else if (word === 'RUN') {
           const env = [...args].map(([name, value]) => `${name}=${value}`);
           const script = `cd ${workdir} && ${rest}`;
-          const certificates = ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS'].map(
-            (name) => `${name}=/etc/ssl/certs/ca-certificates.crt`,
-          );
+          const certificates = ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS'].map((name) => `${name}=/${CERTIFICATES}`);
           const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
           const words = [
             '--mount',

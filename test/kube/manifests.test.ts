@@ -218,6 +218,19 @@ describe('components', () => {
     }
   });
 
+  test('cleanup: a step that removes what the agent made, and no agent', () => {
+    for (const agent of agents(renderWith('standalone', ['cleanup']))) {
+      const { initContainers = [] } = agent.spec.template.spec;
+      assert.deepEqual(
+        initContainers.map(({ args }) => args),
+        [['agent', '--cleanup', '--state-dir', '/var/lib/corax/agent']],
+      );
+      const { args, command, livenessProbe, readinessProbe } = only(agent);
+      assert.equal(command?.[0], '/usr/bin/node');
+      assert.deepEqual([args, livenessProbe, readinessProbe], [undefined, undefined, undefined]);
+    }
+  });
+
   test('podmonitor: scrapes the port of that name of every Pod', () => {
     const manifests = renderWith('standalone', ['podmonitor']);
     const monitor = manifests.find(({ kind }) => kind === 'PodMonitor')?.spec as {
@@ -257,6 +270,7 @@ describe('a real API server', () => {
     ...OVERLAYS.map((overlay): [string, () => Manifest[]] => [overlay, () => rendered.get(overlay) ?? []]),
     ['standalone with libreswan and load-modules', () => renderWith('standalone', ['libreswan', 'load-modules'])],
     ['openyurt with load-modules', () => renderWith('openyurt', ['load-modules'])],
+    ['openyurt with cleanup', () => renderWith('openyurt', ['cleanup'])],
   ];
   for (const [what, manifests] of cases) {
     test(`${what}: a server-side dry run takes every object, with no field that it does not know`, async (t) => {
