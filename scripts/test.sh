@@ -1,8 +1,9 @@
 #!/bin/sh
 # Set-up, then every test in one run of node's test runner.
-#   sh scripts/test.sh [unit|native|lab|full]     nothing = all but the long ones
+#   sh scripts/test.sh [unit|native|kube|lab|full]     nothing = all but the long ones
 # unit    pure logic and parsers, and the linters
 # native  the addon against the host's kernel, and its C++ tests under sanitizers
+# kube    the Kubernetes store against a real kube-apiserver and etcd (built from Go modules the first time)
 # lab     NATs, WireGuard and agents: on the host's kernel where it can, else in a micro-VM
 # full    everything, with the lab's long variants (CORAX_LAB_FULL=1)
 set -eu
@@ -12,19 +13,24 @@ lane=${1:-all}
 case $lane in
   unit) lanes='test/unit test/repo' ;;
   native) lanes='test/native' ;;
+  kube) lanes='test/kube' ;;
   lab) lanes='test/lab' ;;
   full)
-    lanes='test/unit test/repo test/native test/lab'
+    lanes='test/unit test/repo test/native test/kube test/lab'
     export CORAX_LAB_FULL=1
     ;;
-  all) lanes='test/unit test/repo test/native test/lab' ;;
+  all) lanes='test/unit test/repo test/native test/kube test/lab' ;;
   *)
-    echo "test: no lane is called $lane; there are unit, native, lab and full" >&2
+    echo "test: no lane is called $lane; there are unit, native, kube, lab and full" >&2
     exit 2
     ;;
 esac
 
 sh scripts/setup.sh --yes
+case $lanes in
+  # Before the tests, so that its progress is seen. Without Go it says what to do, and the other lanes go on.
+  *test/kube*) npm run --silent kube -- get >/dev/null || [ "$lane" != kube ] ;;
+esac
 # shellcheck disable=SC2086 # a list of words; paths of the repository have no spaces
 files=$(find $lanes -name '*.test.ts' ! -name '*.kernel.test.ts' | LC_ALL=C sort)
 [ -n "$files" ] || {

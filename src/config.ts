@@ -56,8 +56,8 @@ export type Config = AgentConfig | CleanupConfig;
 
 export const DEFAULT_STATE_DIR = '/var/lib/corax';
 export const DEFAULT_SOCKET = '/run/corax/agent.sock';
-const METRICS_PORT = 10265;
-const HEALTH_PORT = 10275;
+export const METRICS_PORT = 10265;
+export const HEALTH_PORT = 10275;
 const CONFIG_FILE_LIMIT = 1 << 20;
 
 /** Flags in commander's camelCase, raven's among them; `config` and `cleanup` beside the options. */
@@ -240,7 +240,7 @@ function checkFolder(folder: string, source: string, problems: string[]): void {
   }
 }
 
-function listen(value: Listen | 'off' | undefined, nodeIp: Ip | null, port: number): ListenAddress | null {
+export function listen(value: Listen | 'off' | undefined, nodeIp: Ip | null, port: number): ListenAddress | null {
   if (value === 'off') return null;
   // Not asked for: the node's own address as raven has it, else only this machine
   if (value === undefined) return { host: nodeIp ?? '127.0.0.1', port };

@@ -298,9 +298,13 @@ TEST("engine: the queue is bounded, and full is said at once") {
 TEST("engine: events that nobody takes are bounded, and say so") {
   Mailbox mailbox;
   Engine engine(mailbox.notify());
-  (void)engine.submit(sliced(1, 1, [](Kernel& kernel) {
+  std::promise<void> told;
+  (void)engine.submit(sliced(1, 1, [&](Kernel& kernel) {
     for (size_t count = 0; count < Engine::maxEvents + 100; count++) kernel.sink()(NetworkEvent{});
+    told.set_value();
   }));
+  // Whoever takes some while more come finds more than the bound in all.
+  told.get_future().wait();
   mailbox.take(engine, [&] { return mailbox.jobs.size() == 1; });
   CHECK_EQ(mailbox.events.size(), Engine::maxEvents + 1);
   CHECK(std::holds_alternative<OverrunEvent>(mailbox.events.back()));

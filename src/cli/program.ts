@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { CoraxError, codeOf, ERROR_CODES, messageOf } from '../errors.js';
 import { VERSION } from '../version.js';
 import { agentCommand } from './agent.js';
+import { controllerCommand } from './controller.js';
 import { explainCommand } from './explain.js';
 import { labCommand } from './lab.js';
 import { netcheckCommand } from './netcheck.js';
@@ -29,6 +30,7 @@ Exit codes: 0 done, ${EXIT_ERROR} error or wrong usage, 2 done, but what was fou
 (status --check, netcheck), 130 stopped by SIGINT`,
     );
   program.addCommand(agentCommand());
+  program.addCommand(controllerCommand());
   program.addCommand(statusCommand());
   program.addCommand(peersCommand());
   program.addCommand(explainCommand());

@@ -1,6 +1,6 @@
 /**
- * The Gateway (`raven.openyurt.io/v1beta1`): as OpenYurt serves it, and what of it corax trusts. Anybody may
- * have written one, so it is parsed here, once, in whole: a Gateway is believed altogether or refused.
+ * What corax trusts of a Gateway (resource.ts has it as it is served). Anybody may have written one, so it is
+ * parsed here, once, in whole: a Gateway is believed altogether or refused.
  */
 import * as z from 'zod';
 import {
@@ -19,10 +19,10 @@ import {
 import { type PublicKey, parsePublicKey } from './key.js';
 import { type NatType, parseNatType } from './nat.js';
 import { formatPath, quote } from './quote.js';
+import { type EndpointObject, type GatewayObject, gatewaySchema } from './resource.js';
 import { mergePrefixes } from './subnets.js';
 
-export const GATEWAY_API_VERSION = 'raven.openyurt.io/v1beta1';
-export const GATEWAY_KIND = 'Gateway';
+export { GATEWAY_API_VERSION, GATEWAY_KIND } from './resource.js';
 
 /**
  * `config` keys of ours in an endpoint; raven has only the first. `coraxPublicIP` is the `publicIP` that a relay's
@@ -95,49 +95,6 @@ export type ParsedGateway =
       readonly path: readonly PropertyKey[];
     };
 
-// As served: Go leaves out what is empty, YAML writes null where nothing follows a colon.
-const text = z.string('must be text').nullish();
-const integer = z.int('must be an integer').nullish();
-const texts = z.record(z.string(), text, 'must be a map of texts').nullish();
-const list = <T extends z.ZodType>(of: T) => z.array(of, 'must be a list').nullish();
-const map = <T extends z.ZodRawShape>(shape: T) => z.looseObject(shape, 'must be a map');
-const bounded = <T extends z.ZodType>(of: T, most: number) =>
-  z.array(of, 'must be a list').max(most, `must have at most ${most} entries`).nullish();
-
-const endpointSchema = map({
-  nodeName: z.string('must be text'),
-  type: z.string('must be text'),
-  port: integer,
-  underNAT: z.boolean('must be true or false').nullish(),
-  natType: text,
-  publicIP: text,
-  publicPort: integer,
-  config: texts,
-});
-
-/** The resource as OpenYurt serves it; fields that it does not name are let through. */
-export const gatewaySchema = map({
-  kind: z.literal(GATEWAY_KIND, `must be ${GATEWAY_KIND}`).nullish(),
-  apiVersion: z.literal(GATEWAY_API_VERSION, `must be ${GATEWAY_API_VERSION}`).nullish(),
-  metadata: map({
-    name: z.string('must be text'),
-    uid: text,
-    creationTimestamp: text,
-    resourceVersion: text,
-    labels: texts,
-  }),
-  spec: map({ endpoints: bounded(endpointSchema, GATEWAY_LIMITS.endpoints) }).nullish(),
-  status: map({
-    nodes: bounded(
-      map({ nodeName: z.string('must be text'), privateIP: z.string('must be text'), subnets: list(z.string()) }),
-      GATEWAY_LIMITS.nodes,
-    ),
-    activeEndpoints: bounded(endpointSchema, GATEWAY_LIMITS.endpoints),
-  }).nullish(),
-});
-
-type GatewayObject = z.infer<typeof gatewaySchema>;
-type EndpointObject = z.infer<typeof endpointSchema>;
 type Path = readonly PropertyKey[];
 
 /** @param fallbackName names the gateway in a refusal where the object has no usable name */
@@ -182,6 +139,9 @@ function nameOf(input: unknown, fallback: string | undefined): string {
 
 function narrow(object: GatewayObject): Gateway {
   const { metadata } = object;
+  limit(['spec', 'endpoints'], object.spec?.endpoints, GATEWAY_LIMITS.endpoints);
+  limit(['status', 'nodes'], object.status?.nodes, GATEWAY_LIMITS.nodes);
+  limit(['status', 'activeEndpoints'], object.status?.activeEndpoints, GATEWAY_LIMITS.endpoints);
   const name = dnsName(['metadata', 'name'], metadata.name);
   const nodes = narrowNodes(object);
   const subnets = mergePrefixes(nodes.flatMap((node) => node.subnets));
@@ -201,6 +161,10 @@ function narrow(object: GatewayObject): Gateway {
     nodes,
     subnets,
   };
+}
+
+function limit(path: Path, list: readonly unknown[] | null | undefined, most: number): void {
+  if ((list?.length ?? 0) > most) throw new Refusal(path, list, `must have at most ${most} entries`);
 }
 
 function narrowNodes(object: GatewayObject): SiteNode[] {

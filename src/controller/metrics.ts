@@ -1,0 +1,65 @@
+/** The controller's own metrics, beside the process's. */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { MetricsSource } from '../telemetry/server.js';
+
+/** Read at a scrape. */
+export interface ControllerState {
+  readonly leads: boolean;
+  readonly idle: boolean;
+  readonly gateways: number;
+  readonly nodes: number;
+  readonly refused: number;
+  readonly waiting: number;
+}
+
+export type ControllerMetrics = ReturnType<typeof createControllerMetrics>;
+
+export function createControllerMetrics(version: string, state: () => ControllerState) {
+  const registry = new Registry();
+  const registers = [registry];
+  // Its timer wakes the process: at the default of 10 ms an idle controller does little else.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
+  new Gauge({
+    name: 'corax_build_info',
+    help: 'Always 1; the versions are in the labels.',
+    labelNames: ['version', 'node_version'],
+    registers,
+  }).set({ version, node_version: process.versions.node }, 1);
+
+  const gauge = (name: string, help: string, value: (state: ControllerState) => number) =>
+    new Gauge({
+      name: `corax_controller_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(value(state()));
+      },
+    });
+  gauge('leader', '1 where this replica leads.', ({ leads }) => Number(leads));
+  gauge('idle', '1 where yurt-manager runs, or it is not known whether: nothing is written.', ({ idle }) =>
+    Number(idle),
+  );
+  gauge('gateways', 'Gateways that are known.', ({ gateways }) => gateways);
+  gauge('nodes', 'Nodes that are known.', ({ nodes }) => nodes);
+  gauge('gateways_refused', 'Gateways that cannot be read and are left alone.', ({ refused }) => refused);
+  gauge('writes_waiting', 'Gateways whose status has to be written.', ({ waiting }) => waiting);
+
+  const source: MetricsSource = { contentType: registry.contentType, render: () => registry.metrics() };
+  return {
+    ...source,
+    writes: new Counter({
+      name: 'corax_controller_writes_total',
+      help: 'Writes of a status, by result.',
+      labelNames: ['result'],
+      registers,
+    }),
+    switches: new Counter({
+      name: 'corax_controller_switches_total',
+      help: 'Changes of the first active endpoint of a gateway that had one.',
+      registers,
+    }),
+    clear(): void {
+      registry.clear();
+    },
+  };
+}

@@ -1,0 +1,90 @@
+/** Who we are to the Kubernetes API, and how to reach it: of a pod's service account, or of a kubeconfig file. */
+import { existsSync, readFileSync } from 'node:fs';
+import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
+import type { Dispatcher } from 'undici';
+import { CoraxError, messageOf } from '../../errors.js';
+import { printable } from '../../model/quote.js';
+
+export type KubeSource =
+  /** Where the kubelet mounts the service account; `root` is for tests. */
+  { readonly kind: 'in-cluster'; readonly root?: string } | { readonly kind: 'kubeconfig'; readonly file: string };
+
+interface Loaded {
+  readonly config: KubeConfig;
+  readonly server: string;
+  /** Undefined: undici's own. */
+  dispatcher: Dispatcher | undefined;
+}
+
+export interface Credentials {
+  readonly server: string;
+  readonly headers: Record<string, string>;
+  readonly dispatcher: Dispatcher | undefined;
+}
+
+/** The client library's own requests make a new TLS connection each; here all requests share a few. */
+export class Access {
+  readonly #source: KubeSource;
+  #loaded: Loaded | null = null;
+
+  constructor(source: KubeSource) {
+    this.#source = source;
+  }
+
+  /** For the next request; a token in a file is read again once a minute, as kubelets renew it. */
+  async credentials(): Promise<Credentials> {
+    this.#loaded ??= load(this.#source);
+    const loaded = this.#loaded;
+    const context = new RequestContext(loaded.server, HttpMethod.GET);
+    await loaded.config.applySecurityAuthentication(context);
+    loaded.dispatcher ??= context.getDispatcher() as Dispatcher | undefined;
+    return { server: loaded.server, headers: context.getHeaders(), dispatcher: loaded.dispatcher };
+  }
+
+  /** The next request reads certificates, token and kubeconfig anew and connects anew. */
+  reload(): void {
+    const { dispatcher } = this.#loaded ?? {};
+    this.#loaded = null;
+    // Requests that are under way on it go on.
+    dispatcher?.close().catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    const { dispatcher } = this.#loaded ?? {};
+    this.#loaded = null;
+    await dispatcher?.destroy();
+  }
+}
+
+function load(source: KubeSource): Loaded {
+  const config = new KubeConfig();
+  try {
+    if (source.kind === 'kubeconfig') config.loadFromFile(source.file);
+    else loadInCluster(config, source.root ?? '');
+    const server = config.getCurrentCluster()?.server;
+    if (server === undefined) throw new Error('it names no cluster in its current context');
+    return { config, server: server.replace(/\/+$/, ''), dispatcher: undefined };
+  } catch (error) {
+    const what = source.kind === 'kubeconfig' ? `the kubeconfig ${source.file}` : "this pod's service account";
+    // A YAML error quotes the file, which holds secrets: its first line only.
+    const why = printable(messageOf(error).split('\n')[0] ?? '');
+    throw new CoraxError('CORAX_STORE', `${what} cannot be used: ${why}`);
+  }
+}
+
+export const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+function loadInCluster(config: KubeConfig, root: string): void {
+  const absent = whatIsMissingInCluster(root);
+  if (absent !== null) throw new Error(absent);
+  config.loadFromCluster(root);
+  // The library reads both later, in every request; here it is said in whole what is wrong.
+  for (const name of ['token', 'ca.crt']) readFileSync(`${root}${SERVICE_ACCOUNT_FOLDER}/${name}`);
+}
+
+/** Null in a pod that has a service account's token; else what is missing. */
+export function whatIsMissingInCluster(root = ''): string | null {
+  if (!process.env.KUBERNETES_SERVICE_HOST) return 'KUBERNETES_SERVICE_HOST is not set: this is no pod';
+  const token = `${root}${SERVICE_ACCOUNT_FOLDER}/token`;
+  return existsSync(token) ? null : `${token} is not there: set automountServiceAccountToken and serviceAccountName`;
+}
