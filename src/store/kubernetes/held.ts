@@ -7,8 +7,10 @@ type Changes = Omit<StoreBatch, 'synced'>;
 export class Held {
   readonly #upserted = new Map<string, Gateway>();
   readonly #refused = new Map<string, Refusal>();
+  #unread = false;
 
-  add({ upserted, refused, removed }: Changes): void {
+  add({ upserted, refused, removed, unread }: Changes): void {
+    this.#unread = unread;
     for (const gateway of upserted) this.#upserted.set(gateway.name, gateway);
     for (const refusal of refused) this.#refused.set(refusal.source, refusal);
     // Told of to nobody, so its end is none either.
@@ -22,6 +24,7 @@ export class Held {
       upserted: [...this.#upserted.values()],
       refused: [...this.#refused.values()].filter(({ source }) => sources.has(source)),
       removed: [],
+      unread: this.#unread,
     };
     this.#upserted.clear();
     this.#refused.clear();
