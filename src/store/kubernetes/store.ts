@@ -45,6 +45,8 @@ export class KubernetesStore implements GatewayStore {
   #synced = false;
   #stopped = false;
   #told = false;
+  /** `unread` as it was given last; null before the first batch. */
+  #unread: boolean | null = null;
   readonly #held = new Held();
   #unheld = 0;
   #error: StoreHealth['lastError'] = null;
@@ -165,8 +167,9 @@ export class KubernetesStore implements GatewayStore {
       batch = this.#held.take(this.#catalogue.refusals);
     }
     const empty = batch.upserted.length + batch.refused.length + batch.removed.length === 0;
-    if (empty && this.#told) return;
+    if (empty && this.#unread === batch.unread) return;
     this.#told = true;
+    this.#unread = batch.unread;
     this.#onChange({ synced: true, ...batch });
   }
 }
