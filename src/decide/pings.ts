@@ -19,9 +19,9 @@ export function afterPings(memory: PathMemory, { probed, relay, direct, now }: P
 /** Both planes, as this pair can be judged. */
 export function healths(memory: PathMemory, { probed, relay, direct, now }: PathInput) {
   // Of a path that was found direct it may be that no probe ever was answered.
-  const unanswered = memory.pings === 'unanswered' || (memory.adopted && memory.pings === 'unknown');
-  if (!probed || !unanswered) return { relay: healthOf(relay, probed, now), direct: healthOf(direct, probed, now) };
   const isDirect = memory.state === 'direct';
+  const unanswered = memory.pings === 'unanswered' || (isDirect && memory.adopted && memory.pings === 'unknown');
+  if (!probed || !unanswered) return { relay: healthOf(relay, probed, now), direct: healthOf(direct, probed, now) };
   const since = isDirect ? memory.since : memory.startedAt;
   return {
     relay: healthOf(relay, false, now),
