@@ -8,6 +8,7 @@ import type { PublicKey } from '../model/key.js';
 import { Holes, holeOf } from './holes.js';
 import { PrefixIndex } from './prefix-index.js';
 import { relayOf } from './relations.js';
+import { RelayAddresses } from './relay-addresses.js';
 
 /** Addresses that no gateway's subnets may cover, and what each of them is. */
 export type ProtectedAddresses = ReadonlyMap<Ip, string>;
@@ -279,48 +280,6 @@ export class Admission {
     for (const prefix of gateway.subnets) {
       const address = this.#protectedIndex.holderOf(prefix) as Ip | null;
       if (address !== null) return `claims ${prefix}, which holds ${address}, ${this.#protected.get(address)}`;
-    }
-    return null;
-  }
-}
-
-/** Who is a relay, by address; several may share one behind one NAT. */
-class RelayAddresses {
-  readonly #names = new Map<Ip, string[]>();
-  readonly #index = new PrefixIndex();
-
-  add(gateway: Gateway): void {
-    const ip = relayOf(gateway)?.address.ip;
-    if (ip === undefined) return;
-    this.#names.set(ip, [...(this.#names.get(ip) ?? []), gateway.name]);
-    this.#index.add(hostPrefix(ip), ip);
-  }
-
-  delete(gateway: Gateway): void {
-    const ip = relayOf(gateway)?.address.ip;
-    if (ip === undefined) return;
-    const names = (this.#names.get(ip) ?? []).filter((name) => name !== gateway.name);
-    if (names.length > 0) {
-      this.#names.set(ip, names);
-      return;
-    }
-    this.#names.delete(ip);
-    this.#index.delete(hostPrefix(ip));
-  }
-
-  at(ip: Ip): readonly string[] {
-    return this.#names.get(ip) ?? [];
-  }
-
-  within(prefix: Prefix): { readonly address: Ip; readonly names: readonly string[] } | null {
-    const address = this.#index.holderOf(prefix) as Ip | null;
-    return address === null ? null : { address, names: this.#names.get(address) ?? [] };
-  }
-
-  coveredBy(gateway: Gateway): Ip | null {
-    for (const prefix of gateway.subnets) {
-      const relay = this.within(prefix);
-      if (relay !== null) return relay.address;
     }
     return null;
   }

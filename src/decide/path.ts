@@ -6,7 +6,8 @@ import type { HostPort } from '../model/address.js';
 import type { PlaneFacts, ProbeFacts } from '../model/facts.js';
 import type { Plane } from '../model/names.js';
 import { fraction, LONGEST_PAUSE_MS, nextTry } from './backoff.js';
-import { type Choice, choosePlane, hasSession, healthOf, owedHealth } from './health.js';
+import { type Choice, choosePlane, hasSession } from './health.js';
+import { afterPings, followsBlindly, healths } from './pings.js';
 import type { PairVerdict } from './relations.js';
 import * as timing from './timing.js';
 
@@ -150,32 +151,6 @@ function afterClock(memory: PathMemory, now: number): PathMemory {
   return same ? memory : { ...memory, ...sane };
 }
 
-/** A host's firewall may drop pings and let WireGuard through: then unanswered probes tell nothing. */
-function afterPings(memory: PathMemory, { probed, relay, direct, now }: PathInput): PathMemory {
-  if (!probed || memory.pings === 'answered') return memory;
-  const answered = (relay.probe?.received ?? 0) > 0 || (direct.probe?.received ?? 0) > 0;
-  if (answered) return { ...memory, pings: 'answered', unansweredSince: 0 };
-  if (memory.pings === 'unanswered') return memory;
-  const sent = relay.probe?.sent ?? 0;
-  if (sent === 0 || !hasSession(relay.peer, now)) return { ...memory, unansweredSince: 0 };
-  const since = memory.unansweredSince || now;
-  const enough = now - since >= timing.UNANSWERED_MS && sent >= timing.UNANSWERED_PROBES;
-  return { ...memory, unansweredSince: since, pings: enough ? 'unanswered' : 'unknown' };
-}
-
-/** Both planes, as this pair can be judged. */
-function healths(memory: PathMemory, { probed, relay, direct, now }: PathInput) {
-  // Of a path that was found direct it may be that no probe ever was answered.
-  const unanswered = memory.pings === 'unanswered' || (memory.adopted && memory.pings === 'unknown');
-  if (!probed || !unanswered) return { relay: healthOf(relay, probed, now), direct: healthOf(direct, probed, now) };
-  const isDirect = memory.state === 'direct';
-  const since = isDirect ? memory.since : memory.startedAt;
-  return {
-    relay: healthOf(relay, false, now),
-    direct: owedHealth(direct.peer, since, isDirect ? true : null, now),
-  };
-}
-
 /**
  * Until when a peer that this end has no more use for is left to the other, which comes off it in its own time.
  * Keepalives alone would keep it for ever at both ends: who sends them has to say that it is still direct.
@@ -291,14 +266,6 @@ function whileCandidate(memory: PathMemory, input: PathInput): Move {
   if (choice.plane !== 'direct' || !trusted) return rest(memory, input.now + timing.PROBE_MS);
   const reason = following ? `${choice.reason}; the other end is direct` : choice.reason;
   return rest({ ...memory, state: 'direct', since: input.now, reason, failures: 0, proven: true });
-}
-
-/**
- * An end whose probes nobody answers goes by what the other says, which may have answers to its own. Where that
- * cannot be heard either, the plane must have lived for as long as it is to be trusted later.
- */
-function followsBlindly(memory: PathMemory, { remotePath, now }: PathInput): boolean {
-  return remotePath === null ? now - memory.startedAt >= memory.trustMs : remotePath === 'direct';
 }
 
 function keepPunching(memory: PathMemory, input: PathInput): Move {

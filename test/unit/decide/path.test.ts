@@ -135,13 +135,15 @@ describe('one decision about a path', () => {
   it('goes by what the other end says, where its own probes say nothing', () => {
     const silent = { ...punching, pings: 'unanswered' as const };
     const relay = { peer: peerFacts({ lastHandshake: NOW / 1000 - 1, receivedAt: NOW }), probe: null };
-    const heard = { peer: peerFacts({ lastHandshake: NOW / 1000 - 0.2, receivedAt: NOW - 100 }), probe: null };
+    const heardOnly = { peer: peerFacts({ lastHandshake: NOW / 1000 - 0.2, receivedAt: NOW - 100 }), probe: null };
+    const heard = { ...heardOnly, probe: probeFacts({ sent: 4, lost: 3, lostInRow: 3, generation: 3 }) };
     const unheard = { peer: peerFacts({ lastHandshake: NOW / 1000 - 60, receivedAt: NOW - 30_000 }), probe: null };
     const isDirect = { ...direct, pings: 'unanswered' as const };
     const cases: [string, PathMemory, Partial<PathInput>, PathMemory['state']][] = [
       ['the other is direct', silent, { direct: heard, remotePath: 'direct' }, 'direct'],
       ['the other is not', silent, { direct: heard, remotePath: 'relay' }, 'punching'],
       ['the other is not heard', silent, { direct: heard }, 'direct'],
+      ['nor asked there yet', silent, { direct: heardOnly }, 'punching'],
       ['nor trusted yet', { ...silent, trustMs: 2_000 }, { direct: heard }, 'punching'],
       ['nothing came since the try began', silent, { direct: unheard, remotePath: 'direct' }, 'punching'],
       ['direct, and the other too', isDirect, { direct: heard, remotePath: 'direct' }, 'direct'],
