@@ -109,7 +109,7 @@ export class Agent {
   async start(): Promise<void> {
     await this.#executor.open();
     await this.#parts.engine.watchNetwork();
-    this.#servers = await serverAddresses(this.#stun);
+    this.#servers = await serverAddresses(this.#stun, this.#parts.store.hosts);
     await this.#observer.adopt();
     await this.#lookAtNetwork();
     await this.#parts.store.start((batch) => this.#onBatch(batch));

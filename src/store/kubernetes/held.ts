@@ -7,8 +7,11 @@ type Changes = Omit<StoreBatch, 'synced'>;
 export class Held {
   readonly #upserted = new Map<string, Gateway>();
   readonly #refused = new Map<string, Refusal>();
+  #last: Changes = { upserted: [], refused: [], removed: [] };
 
-  add({ upserted, refused, removed }: Changes): void {
+  add(batch: Changes): void {
+    const { upserted, refused, removed } = batch;
+    this.#last = batch;
     for (const gateway of upserted) this.#upserted.set(gateway.name, gateway);
     for (const refusal of refused) this.#refused.set(refusal.source, refusal);
     // Told of to nobody, so its end is none either.
@@ -19,6 +22,7 @@ export class Held {
   take(standing: readonly Refusal[]): Changes {
     const sources = new Set(standing.map(({ source }) => source));
     const changes = {
+      ...this.#last,
       upserted: [...this.#upserted.values()],
       refused: [...this.#refused.values()].filter(({ source }) => sources.has(source)),
       removed: [],
