@@ -1,16 +1,18 @@
 #!/bin/sh
 # Makes a fresh Debian 12 machine ready: system packages, npm packages, the build. Quick when nothing is to do.
-#   sh scripts/setup.sh [--yes]
+#   sh scripts/setup.sh [--yes] [--full]
+# --full adds what only `npm run test:full` needs: another architecture's compiler, its emulator, debootstrap.
 # On a terminal it lists the system packages and asks first; --yes, or no terminal, goes ahead.
 set -eu
 cd "$(dirname "$0")/.."
 
-yes=
+yes='' full=''
 for word in "$@"; do
   case $word in
     --yes | -y) yes=1 ;;
+    --full) full=1 ;;
     *)
-      echo "setup: unknown option $word (there is only --yes)" >&2
+      echo "setup: unknown option $word (there are --yes and --full)" >&2
       exit 2
       ;;
   esac
@@ -37,6 +39,7 @@ step() {
 build='g++ make python3 libnftables-dev'
 network='iproute2 nftables conntrack iputils-ping wireguard-tools coturn kmod procps util-linux'
 machine='qemu-system-x86 busybox-static'
+other='g++-aarch64-linux-gnu qemu-user-static debootstrap'
 
 # Whether this kernel can carry a lab by itself, as far as the tools for trying are there (lab/setting.ts tries
 # the same); without iproute2 that cannot be tried, and is doubted.
@@ -69,6 +72,7 @@ policy=/usr/sbin/policy-rc.d
 # --- system packages -------------------------------------------------------------------------------------------
 wanted="$build $network"
 kernel_is_enough || wanted="$wanted $machine"
+[ -z "$full" ] || wanted="$wanted $other"
 if command -v dpkg-query >/dev/null && grep -q '^ID=debian' /etc/os-release 2>/dev/null; then
   # shellcheck disable=SC2086 # a list of words
   missing=$(missing_packages $wanted)

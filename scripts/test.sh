@@ -1,32 +1,37 @@
 #!/bin/sh
 # Set-up, then every test in one run of node's test runner.
-#   sh scripts/test.sh [unit|native|kube|lab|full]     nothing = all but the long ones
+#   sh scripts/test.sh [unit|native|kube|deploy|lab|full]     nothing = all but the long ones
 # unit    pure logic and parsers, and the linters
 # native  the addon against the host's kernel, and its C++ tests under sanitizers
 # kube    the Kubernetes store against a real kube-apiserver and etcd (built from Go modules the first time)
+# deploy  the image's root file system and the systemd unit
 # lab     NATs, WireGuard and agents: on the host's kernel where it can, else in a micro-VM
-# full    everything, with the lab's long variants (CORAX_LAB_FULL=1)
+# full    everything, with the lab's long variants (CORAX_LAB_FULL=1), the Containerfile and arm64
 set -eu
 cd "$(dirname "$0")/.."
 
 lane=${1:-all}
+setup=
 case $lane in
   unit) lanes='test/unit test/repo' ;;
   native) lanes='test/native' ;;
   kube) lanes='test/kube' ;;
+  deploy) lanes='test/deploy' ;;
   lab) lanes='test/lab' ;;
   full)
-    lanes='test/unit test/repo test/native test/kube test/lab'
+    lanes='test/unit test/repo test/native test/kube test/deploy test/lab test/full'
+    setup=--full
     export CORAX_LAB_FULL=1
     ;;
-  all) lanes='test/unit test/repo test/native test/kube test/lab' ;;
+  all) lanes='test/unit test/repo test/native test/kube test/deploy test/lab' ;;
   *)
-    echo "test: no lane is called $lane; there are unit, native, kube, lab and full" >&2
+    echo "test: no lane is called $lane; there are unit, native, kube, deploy, lab and full" >&2
     exit 2
     ;;
 esac
 
-sh scripts/setup.sh --yes
+# shellcheck disable=SC2086 # nothing, or one word
+sh scripts/setup.sh --yes $setup
 case $lanes in
   # Before the tests, so that its progress is seen. Without Go it says what to do, and the other lanes go on.
   *test/kube*) npm run --silent kube -- get >/dev/null || [ "$lane" != kube ] ;;

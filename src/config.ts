@@ -8,6 +8,7 @@ import { parseDocument } from 'yaml';
 import { type Listen, OPTION_KEYS, OPTIONS, type OptionKey, type OptionValue } from './config/options.js';
 import { checkPsk, missingPsk, PSK_VARIABLE, readPskFile } from './config/psk.js';
 import { RAVEN_ALIASES, ravenDirect, ravenWarnings } from './config/raven.js';
+import { chooseStore } from './config/store.js';
 import { CoraxError, codeOf, messageOf } from './errors.js';
 import type { Ip } from './model/address.js';
 import type { DirectPolicy } from './model/facts.js';
@@ -39,8 +40,10 @@ interface CommonConfig {
 export interface AgentConfig extends CommonConfig {
   readonly cleanup: false;
   readonly node: string;
-  /** Absolute path of the folder of Gateways. */
-  readonly gateways: string;
+  /** Absolute path of the folder of Gateways; null: they are in a Kubernetes cluster. */
+  readonly gateways: string | null;
+  /** Absolute path; null: the cluster whose pod this is, where `gateways` is null too. */
+  readonly kubeconfig: string | null;
   readonly psk: Secret;
 }
 
@@ -89,7 +92,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
   const raw = gather(flags, env);
   const problems: string[] = [];
   const values = check(raw, problems);
-  const file = (key: 'stateDir' | 'socket' | 'gateways' | 'pskFile') => {
+  const file = (key: 'stateDir' | 'socket' | 'gateways' | 'kubeconfig' | 'pskFile') => {
     const value = values[key];
     return value === undefined ? undefined : path.resolve(raw.get(key)?.base ?? '.', value);
   };
@@ -105,11 +108,12 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
   }
   if (!cleanup && !raw.has('node'))
     problems.push(`--node is missing (or NODE_NAME): expected ${OPTIONS.node.expected}`);
-  if (!cleanup && !raw.has('gateways')) {
-    problems.push(
-      `--gateways is missing: expected ${OPTIONS.gateways.expected} (the Kubernetes store is not in this version yet)`,
-    );
-  }
+  const setting = (key: 'gateways' | 'kubeconfig') => {
+    const [path, entry] = [file(key), raw.get(key)];
+    return path === undefined || entry === undefined ? undefined : { ...entry, path };
+  };
+  const inPod = Boolean(env.KUBERNETES_SERVICE_HOST);
+  const store = chooseStore(setting('gateways'), setting('kubeconfig'), inPod || cleanup, problems);
   const nodeIp = values.nodeIp ?? null;
   const metrics = listen(values.metricsAddr, nodeIp, METRICS_PORT);
   const health = listen(values.healthAddr, nodeIp, HEALTH_PORT);
@@ -140,7 +144,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
     return { config: deepFreeze(config), warnings };
   }
   const psk = choosePsk(file('pskFile'), raw.get('pskFile'), pskText, warnings);
-  const config: AgentConfig = { ...common, cleanup, node: values.node ?? '', gateways: gateways ?? '', psk };
+  const config: AgentConfig = { ...common, cleanup, node: values.node ?? '', ...store, psk };
   return { config: deepFreeze(config), warnings };
 }
 

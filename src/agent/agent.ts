@@ -111,7 +111,7 @@ export class Agent {
   async start(): Promise<void> {
     await this.#executor.open();
     await this.#parts.engine.watchNetwork();
-    this.#servers = await serverAddresses(this.#stun);
+    this.#servers = await serverAddresses(this.#stun, this.#parts.store.hosts);
     await this.#observer.adopt();
     this.gateways.adopt(this.world.carried());
     await this.#lookAtNetwork();

@@ -11,19 +11,28 @@ import type { StunServer } from '../nat/servers.js';
 
 const RESOLV_CONF = '/etc/resolv.conf';
 
-/** STUN and DNS servers' addresses; what cannot be resolved now is left out. */
-export async function serverAddresses(stun: readonly StunServer[]): Promise<Map<Ip, string>> {
+/**
+ * STUN and DNS servers' addresses and the store's; what cannot be resolved now is left out.
+ *
+ * @param store hosts that the Gateways come from
+ */
+export async function serverAddresses(
+  stun: readonly StunServer[],
+  store: readonly string[] = [],
+): Promise<Map<Ip, string>> {
   const found = new Map<Ip, string>();
-  await Promise.all(
-    stun.map(async ({ host }) => {
-      const literal = parseIp(host);
-      const addresses = literal === null ? await lookup(host, { all: true }).catch(() => []) : [{ address: literal }];
-      for (const { address } of addresses) {
-        const ip = parseIp(address);
-        if (ip !== null) found.set(ip, 'a STUN server');
-      }
-    }),
-  );
+  const find = async (host: string, what: string) => {
+    const literal = parseIp(host);
+    const addresses = literal === null ? await lookup(host, { all: true }).catch(() => []) : [{ address: literal }];
+    for (const { address } of addresses) {
+      const ip = parseIp(address);
+      if (ip !== null) found.set(ip, what);
+    }
+  };
+  await Promise.all([
+    ...stun.map(({ host }) => find(host, 'a STUN server')),
+    ...store.map((host) => find(host, 'the server that Gateways come from')),
+  ]);
   for (const line of (await readFile(RESOLV_CONF, 'utf8').catch(() => '')).split('\n')) {
     const ip = parseIp(/^nameserver\s+(\S+)/.exec(line)?.[1] ?? '');
     if (ip !== null) found.set(ip, 'a DNS server');

@@ -4,7 +4,8 @@ import { formatHostPort } from '../model/address.js';
 import type { Status, StatusError } from '../model/status.js';
 import { type NativeEvent, openEngine } from '../native.js';
 import { Network } from '../network/network.js';
-import { DirectoryStore } from '../store/directory.js';
+import type { EventRecorder } from '../store/events.js';
+import type { GatewayStore } from '../store/store.js';
 import { serveControl } from '../telemetry/control.js';
 import type { Logger } from '../telemetry/log.js';
 import { createMetrics } from '../telemetry/metrics.js';
@@ -14,8 +15,10 @@ import { WireguardDriver } from '../tunnel/wireguard.js';
 import { VERSION } from '../version.js';
 import { Agent } from './agent.js';
 import { cleanUp } from './cleanup.js';
+import { createEvents } from './events.js';
 import { faultFrom } from './executor.js';
 import { explanation, peerMetrics, peerStatus } from './report.js';
+import { openStore } from './stores.js';
 import { createStory } from './story.js';
 
 /** A loop that has not turned for so long is stuck: it ticks every 5 s when nothing happens. */
@@ -47,15 +50,21 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
   const closers: Array<() => Promise<void> | void> = [() => engine.close()];
   try {
     const driver = new WireguardDriver(engine, keys.privateKey, wireguardPresharedKey(config.psk.reveal()));
-    const store = new DirectoryStore(config.gateways);
+    const { store, recorder, name } = await openStore(config, (error) => {
+      if (error !== null) story.trouble('events on Gateways', error);
+    });
     const metrics = createMetrics({
       version: VERSION,
       collect: () => [...agent.remotes.all].map((remote) => peerMetrics(agent.site, remote)),
     });
     const heartbeat = new Heartbeat(MAX_SILENCE_MS);
-    const story = createStory(logger, metrics, heartbeat);
+    const story = createStory(logger, metrics, heartbeat, recorder === null ? undefined : events(recorder));
     const agent = new Agent({ config, engine, driver, store, keys }, story, fault);
     deliver = (events) => agent.onEvents(events);
+    function events(recorder: EventRecorder) {
+      const own = () => agent.gateways.own?.name ?? null;
+      return createEvents(recorder, { node: config.node, own, isRelay: () => agent.site.role === 'relay' });
+    }
 
     const onError = (error: unknown) => story.trouble('server', error);
     const control = await serveControl(config.socket, handlers(config, agent, store), onError);
@@ -69,9 +78,10 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
       const server = await serveHealth(config.health, checks, onError);
       closers.push(() => server.close());
     }
-    logger.info({ version: VERSION, publicKey: keys.publicKey, gateways: config.gateways }, 'corax agent starts');
+    logger.info({ version: VERSION, publicKey: keys.publicKey, gateways: name }, 'corax agent starts');
     await agent.start();
     closers.push(() => agent.stop());
+    if (recorder !== null) closers.push(() => recorder.stop());
     await aborted(signal);
     return 0;
   } finally {
@@ -80,7 +90,7 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
   }
 }
 
-function handlers(config: AgentConfig, agent: Agent, store: DirectoryStore) {
+function handlers(config: AgentConfig, agent: Agent, store: GatewayStore) {
   return {
     status: () => status(config, agent, store),
     explain: (gateway: string) => {
@@ -90,7 +100,7 @@ function handlers(config: AgentConfig, agent: Agent, store: DirectoryStore) {
   };
 }
 
-function status(config: AgentConfig, agent: Agent, store: DirectoryStore): Status {
+function status(config: AgentConfig, agent: Agent, store: GatewayStore): Status {
   const { site } = agent;
   const health = store.health();
   const own = agent.gateways.own?.endpoints.find((endpoint) => endpoint.nodeName === site.node);
@@ -111,14 +121,18 @@ function status(config: AgentConfig, agent: Agent, store: DirectoryStore): Statu
       filtering: report?.filtering ?? null,
       hole: hole === null ? null : formatHostPort(hole),
     },
-    store: { kind: 'directory', synced: health.synced, lastError: health.lastError?.message ?? null },
+    store: {
+      kind: config.gateways === null ? 'kubernetes' : 'directory',
+      synced: health.synced,
+      lastError: health.lastError?.message ?? null,
+    },
     engine: agent.engineStats(),
     peers: peers.sort((a, b) => (a.gateway < b.gateway ? -1 : 1)),
     errors: errors(agent, store),
   };
 }
 
-function errors(agent: Agent, store: DirectoryStore): StatusError[] {
+function errors(agent: Agent, store: GatewayStore): StatusError[] {
   const { lastError, refused } = store.health();
   const found: StatusError[] = [];
   if (lastError !== null) {

@@ -7,12 +7,14 @@ import type { PublishDeed } from '../model/step.js';
 import { type Logger, peerLogger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Heartbeat } from '../telemetry/server.js';
+import { NO_EVENTS, type StoryEvents } from './events.js';
 import { filedUnder, type Outcome, type Stage } from './executor.js';
 import type { Remote } from './remotes.js';
 
 export type Story = ReturnType<typeof createStory>;
 
-export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbeat) {
+/** @param tell for those who look at the Gateways: {@link createEvents} */
+export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbeat, tell: StoryEvents = NO_EVENTS) {
   const peers = new Map<string, Logger>();
   const peer = (gateway: string) => {
     const known = peers.get(gateway) ?? peerLogger(logger, gateway);
@@ -25,6 +27,7 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
     transition(remote: Remote, from: PathMemory | null, to: PathMemory): void {
       const before = from?.state ?? 'relayed';
       const { name } = remote.gateway;
+      tell.transition(name, from, to);
       peer(name).info({ from: before, to: to.state }, to.reason);
       metrics.pathTransitions.inc({ from: before, to: to.state, reason: cause(from, to) });
       if (to.state === 'punching' && before === 'relayed') remote.puttingThroughSince = to.startedAt;
@@ -64,6 +67,7 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
     },
 
     published(deed: PublishDeed): void {
+      tell.published(deed);
       peer(deed.gateway).info({ endpoint: deed.nodeName, fields: deed.fields }, 'published');
     },
 
@@ -73,6 +77,7 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
     },
 
     refused(gateway: string, reason: string): void {
+      tell.refused(gateway, reason);
       peer(gateway).warn({ code: 'CORAX_GATEWAY' }, `refused: ${reason}`);
     },
 

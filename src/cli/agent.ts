@@ -45,6 +45,7 @@ NODE_NAME, NODE_IP and VPN_CONNECTION_PSK are understood.
 
 Examples:
   VPN_CONNECTION_PSK=... corax agent --node edge-a --gateways /srv/gateways --stun stun.example.org:3478
+  corax agent --node edge-a --kubeconfig /etc/corax.kubeconfig --psk-file /etc/corax.psk
   corax agent --config /etc/corax.yaml --psk-file /etc/corax.psk
   corax agent --cleanup
 

@@ -112,8 +112,16 @@ export const OPTIONS = {
     flag: '--gateways',
     argument: 'DIR',
     env: ['CORAX_GATEWAYS'],
-    help: 'folder of Gateways, one YAML file each',
+    help: 'folder of Gateways, one YAML file each (default: those of the Kubernetes cluster whose pod this is)',
     expected: 'a folder of Gateway YAML files',
+    schema: text.min(1),
+  }),
+  kubeconfig: define({
+    flag: '--kubeconfig',
+    argument: 'FILE',
+    env: ['CORAX_KUBECONFIG'],
+    help: 'the Kubernetes cluster that has the Gateways, by its kubeconfig (in a pod: its service account)',
+    expected: 'a kubeconfig file',
     schema: text.min(1),
   }),
   driver: define({

@@ -60,7 +60,6 @@ export const RAVEN_FLAGS: ReadonlyMap<string, RavenFlag> = new Map<string, Raven
     'routeDriver',
     { flag: '--route-driver', warning: ignored('other nodes of a gateway are not routed in this version') },
   ],
-  ['kubeconfig', { flag: '--kubeconfig', warning: ignored('Gateways come from --gateways in this version') }],
   ['v', { flag: '--v', warning: ignored('use --log-level') }],
   ...[
     'proxy-metric-bind-addr',

@@ -6,7 +6,7 @@ import { OPTIONS } from '../config/options.js';
 import { type Environment, type Flags, HEALTH_PORT, type ListenAddress, listen, METRICS_PORT } from '../config.js';
 import { CoraxError, messageOf } from '../errors.js';
 import { isDnsName } from '../model/gateway.js';
-import { type KubeSource, SERVICE_ACCOUNT_FOLDER, whatIsMissingInCluster } from '../store/kubernetes/access.js';
+import { type KubeSource, SERVICE_ACCOUNT_FOLDER, whatIsMissingInCluster } from '../store/kubernetes/source.js';
 import type { LeaseName } from './lease.js';
 
 export interface ControllerConfig {

@@ -52,6 +52,8 @@ export interface StoreHealth {
 }
 
 export interface GatewayStore {
+  /** Names or addresses of servers that the store is reached at: no gateway may draw them into a tunnel. */
+  readonly hosts?: readonly string[];
   /**
    * Starts reading and watching; resolves after the first attempt to read, which may have failed (a folder
    * that is not mounted yet, an API that does not answer): the store goes on trying, and `synced` tells.

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
-import { SERVICE_ACCOUNT_FOLDER } from '#src/store/kubernetes/access.js';
+import { SERVICE_ACCOUNT_FOLDER } from '#src/store/kubernetes/source.js';
 import { ApiServer, type ApiServerOptions, SERVICE_ACCOUNT_ISSUER } from '../../scripts/kube/server.js';
 import type { GatewayFile } from '../unit/store/recorder.js';
 

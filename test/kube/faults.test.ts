@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import type { KubeSource } from '#src/store/kubernetes/access.js';
+import type { KubeSource } from '#src/store/kubernetes/source.js';
 import { type KubernetesOptions, KubernetesStore } from '#src/store/kubernetes/store.js';
 import { gatewayFile, Recorder } from '../unit/store/recorder.js';
 import {

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
-import type { KubeSource } from '#src/store/kubernetes/access.js';
+import type { KubeSource } from '#src/store/kubernetes/source.js';
 import { KubernetesStore } from '#src/store/kubernetes/store.js';
 import { storeConformance } from '../unit/store/conformance.js';
 import { type ApiServer, clearGateways, GATEWAYS, putGateway, startGatewayApi } from './api-server.js';

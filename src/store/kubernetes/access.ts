@@ -1,13 +1,10 @@
 /** Who we are to the Kubernetes API, and how to reach it: of a pod's service account, or of a kubeconfig file. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
 import type { Dispatcher } from 'undici';
 import { CoraxError, messageOf } from '../../errors.js';
 import { printable } from '../../model/quote.js';
-
-export type KubeSource =
-  /** Where the kubelet mounts the service account; `root` is for tests. */
-  { readonly kind: 'in-cluster'; readonly root?: string } | { readonly kind: 'kubeconfig'; readonly file: string };
+import { type KubeSource, SERVICE_ACCOUNT_FOLDER, whatIsMissingInCluster } from './source.js';
 
 interface Loaded {
   readonly config: KubeConfig;
@@ -29,6 +26,12 @@ export class Access {
 
   constructor(source: KubeSource) {
     this.#source = source;
+  }
+
+  /** Name or address that the API is reached at. @throws CoraxError CORAX_STORE */
+  get host(): string {
+    this.#loaded ??= load(this.#source);
+    return new URL(this.#loaded.server).hostname.replace(/^\[|\]$/g, '');
   }
 
   /** For the next request; a token in a file is read again once a minute, as kubelets renew it. */
@@ -72,19 +75,10 @@ function load(source: KubeSource): Loaded {
   }
 }
 
-export const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
-
 function loadInCluster(config: KubeConfig, root: string): void {
   const absent = whatIsMissingInCluster(root);
   if (absent !== null) throw new Error(absent);
   config.loadFromCluster(root);
   // The library reads both later, in every request; here it is said in whole what is wrong.
   for (const name of ['token', 'ca.crt']) readFileSync(`${root}${SERVICE_ACCOUNT_FOLDER}/${name}`);
-}
-
-/** Null in a pod that has a service account's token; else what is missing. */
-export function whatIsMissingInCluster(root = ''): string | null {
-  if (!process.env.KUBERNETES_SERVICE_HOST) return 'KUBERNETES_SERVICE_HOST is not set: this is no pod';
-  const token = `${root}${SERVICE_ACCOUNT_FOLDER}/token`;
-  return existsSync(token) ? null : `${token} is not there: set automountServiceAccountToken and serviceAccountName`;
 }

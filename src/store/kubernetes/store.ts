@@ -7,11 +7,12 @@ import { parseGateway } from '../../model/gateway.js';
 import { printable } from '../../model/quote.js';
 import { Catalogue } from '../catalogue.js';
 import type { EndpointPatch, GatewayStore, StoreBatch, StoreHealth } from '../store.js';
-import { Access, type KubeSource } from './access.js';
+import { Access } from './access.js';
 import { ApiError, type ApiTimes, KubeApi } from './api.js';
 import { GATEWAYS_PATH, type GatewayObject, isLater, type Known, known } from './gateways.js';
 import { Held } from './held.js';
 import { type KubeObject, objectKey, Reflector, type ReflectorTimes } from './reflector.js';
+import type { KubeSource } from './source.js';
 import { Writer } from './writer.js';
 
 export interface KubernetesOptions extends Partial<ApiTimes>, Partial<ReflectorTimes> {
@@ -69,6 +70,10 @@ export class KubernetesStore implements GatewayStore {
       failed: (error: unknown) => this.#failed(error),
     };
     this.#reflector = new Reflector(this.api, GATEWAYS_PATH, events, options);
+  }
+
+  get hosts(): readonly string[] {
+    return [this.#access.host];
   }
 
   async start(onChange: (batch: StoreBatch) => void): Promise<void> {

@@ -53,6 +53,7 @@ test('defaults', () => {
     cleanup: false,
     node: 'edge-a',
     gateways,
+    kubeconfig: null,
   });
   assert.deepEqual(warnings, []);
 });
@@ -75,6 +76,28 @@ test('flags count before the environment, the environment before the file, raven
   assert.equal(loadConfig({}, withPsk({ CORAX_CONFIG: config, CORAX_GATEWAYS: gateways })).config.node, 'from-file');
 });
 
+test('where the Gateways are: in a folder, in a cluster by its kubeconfig, or in the one whose pod this is', () => {
+  const kubeconfig = file('');
+  const pod = { KUBERNETES_SERVICE_HOST: '10.96.0.1' };
+  const cases: Array<[Flags, Environment, string | null, string | null]> = [
+    [{ gateways }, {}, gateways, null],
+    [{ gateways }, pod, gateways, null],
+    [{ kubeconfig }, {}, null, kubeconfig],
+    [{ kubeconfig }, pod, null, kubeconfig],
+    [{}, pod, null, null],
+    [{}, { CORAX_KUBECONFIG: kubeconfig }, null, kubeconfig],
+    [{ gateways }, { CORAX_KUBECONFIG: kubeconfig }, gateways, null],
+    [{ kubeconfig }, { CORAX_GATEWAYS: gateways }, null, kubeconfig],
+    [{ config: file(`kubeconfig: ${path.basename(kubeconfig)}`) }, {}, null, kubeconfig],
+    [{ config: file(`kubeconfig: nowhere`) }, { CORAX_GATEWAYS: gateways }, gateways, null],
+  ];
+  for (const [flags, env, inFolder, inCluster] of cases) {
+    const { config } = loadConfig({ node: 'edge-a', ...flags }, withPsk(env));
+    assert.ok(!config.cleanup);
+    assert.deepEqual([config.gateways, config.kubeconfig], [inFolder, inCluster], JSON.stringify([flags, env]));
+  }
+});
+
 test('where metrics and health are served', () => {
   const cases: Array<[string | undefined, string | undefined, unknown]> = [
     [undefined, '192.0.2.7', { host: '192.0.2.7', port: 10265 }],
@@ -94,7 +117,14 @@ test('where metrics and health are served', () => {
 test('every wrong value is named with its source and what is expected', () => {
   const cases: Array<[Flags, Environment, RegExp]> = [
     [{ gateways }, {}, /^--node is missing \(or NODE_NAME\): expected a node name/],
-    [{ node: 'a' }, {}, /^--gateways is missing: expected a folder/],
+    [
+      { node: 'a' },
+      {},
+      /^--gateways is missing: expected a folder of Gateway YAML files, or --kubeconfig with a kubeconfig file \(only a pod/,
+    ],
+    [{ node: 'a', kubeconfig: path.join(folder, 'nowhere') }, {}, /^--kubeconfig ".*nowhere": there is no such file/],
+    [{ node: 'a', kubeconfig: folder }, {}, /^--kubeconfig ".*": expected a kubeconfig file, found something else/],
+    [{ ...enough, kubeconfig: file('') }, {}, /^--gateways and --kubeconfig: Gateways are in a folder or in a cluster/],
     [{ ...enough, node: 'Not A Name' }, {}, /^--node "Not A Name": expected a node name/],
     [{ ...enough, node: '' }, {}, /^--node "": expected/],
     [{ gateways }, { NODE_NAME: '-x' }, /^NODE_NAME "-x": expected/],
