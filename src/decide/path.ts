@@ -6,7 +6,7 @@ import type { HostPort } from '../model/address.js';
 import type { PlaneFacts, ProbeFacts } from '../model/facts.js';
 import type { Plane } from '../model/names.js';
 import { fraction, LONGEST_PAUSE_MS, nextTry } from './backoff.js';
-import { type Choice, choosePlane, hasSession } from './health.js';
+import { type Choice, choosePlane, hasSession, healthOf } from './health.js';
 import { afterPings, followsBlindly, healths } from './pings.js';
 import type { PairVerdict } from './relations.js';
 import * as timing from './timing.js';
