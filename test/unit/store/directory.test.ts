@@ -102,8 +102,8 @@ describe('hostile folder', () => {
       'pod.yaml',
       'apiVersion: v1\nkind: Pod\nmetadata: {name: nginx}\n',
       'nginx',
-      'pod.yaml:2',
-      /kind "Pod": must be Gateway/,
+      'pod.yaml:1',
+      /apiVersion "v1": must be raven.openyurt.io/,
     ],
     [
       'old.yaml',
