@@ -113,6 +113,7 @@ test('in a pod: reads Gateways by its service account, publishes its own endpoin
   assert.equal(await exited(agent), 0);
 });
 
+/** As it is installed: the bundle has the client library in it. */
 function startAgent(pod: ChildProcess, socket: string): ChildProcess {
   const args = [
     'agent',
@@ -126,7 +127,7 @@ function startAgent(pod: ChildProcess, socket: string): ChildProcess {
     'off',
   ];
   const enter = ['nsenter', '-t', String(pod.pid), '-n', '-m', `--wdns=${process.cwd()}`];
-  return spawnBound([...enter, ...node, script('../../src/main.ts'), ...args], {
+  return spawnBound([...enter, process.execPath, script('../../dist/main.js'), ...args], {
     env: {
       PATH: process.env.PATH,
       NODE_NAME: 'relay',
