@@ -134,8 +134,9 @@ export class Agent {
   }
 
   #onBatch(batch: StoreBatch): void {
-    for (const refusal of batch.refused) this.#story.refused(refusal.name, `${refusal.reason} (${refusal.source})`);
     this.#followed(this.gateways.take(batch));
+    // By now it is known whether this node is a relay: who is refused is told by relays.
+    for (const refusal of batch.refused) this.#story.refused(refusal.name, `${refusal.reason} (${refusal.source})`);
   }
 
   #followed(changed: ReadonlySet<string>): void {

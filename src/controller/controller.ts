@@ -3,13 +3,14 @@
  * what differs: one patch a gateway, a few at a time, nothing where nothing differs.
  */
 import { codeOf, messageOf } from '../errors.js';
+import type { EventRecorder } from '../store/events.js';
 import { ApiError, type KubeApi } from '../store/kubernetes/api.js';
 import { GATEWAYS_PATH, gatewayPath } from '../store/kubernetes/gateways.js';
 import { type KubeObject, Reflector, type ReflectorTimes } from '../store/kubernetes/reflector.js';
 import { Slices } from '../store/slices.js';
 import type { Logger } from '../telemetry/log.js';
 import { Alarms } from './alarms.js';
-import { compareStatus, type Election, elect } from './elect.js';
+import { compareStatus, type Election, elect, whyLost } from './elect.js';
 import type { ControllerMetrics } from './metrics.js';
 import { statusPatch } from './patch.js';
 import type { SiteSpec } from './site.js';
@@ -28,6 +29,7 @@ export interface ControllerParts {
   readonly api: KubeApi;
   readonly logger: Logger;
   readonly metrics: () => ControllerMetrics;
+  readonly events: () => EventRecorder;
   /** May anything be written now? Asked before every write. */
   readonly mayWrite: () => boolean;
   readonly times: ControllerTimes;
@@ -100,7 +102,9 @@ export class Controller {
 
   /** Looks at every gateway again: it may write now, and might not before. */
   reconsider(): void {
-    if (this.#world.synced) this.#wake(this.#world.members.sites.keys());
+    if (!this.#world.synced) return;
+    this.#wake(this.#world.members.sites.keys());
+    for (const [gateway, { reason }] of this.#world.refused) this.#recordRefused(gateway, reason);
   }
 
   /** Waits for writes under way. */
@@ -214,11 +218,21 @@ export class Controller {
     else this.#parts.logger.debug(details, 'status not written: the gateway changed');
   }
 
-  #tellSwitch({ name, status }: SiteSpec, to: string | null): void {
+  #tellSwitch(site: SiteSpec, to: string | null): void {
+    const { name, status } = site;
     const from = status?.activeEndpoints?.find(({ type }) => type === 'tunnel')?.nodeName ?? null;
     if (from === to) return;
     if (from !== null) this.#parts.metrics().switches.inc();
-    this.#parts.logger.info({ gateway: name, from, to }, to === null ? 'nobody is active' : `${to} is active`);
+    const note = to === null ? 'nobody is active' : `${to} is active`;
+    this.#parts.logger.info({ gateway: name, from, to }, note);
+    if (from === null) return;
+    this.#parts.events().record({
+      gateway: name,
+      type: to === null ? 'Warning' : 'Normal',
+      reason: to === null ? 'ActiveEndpointLost' : 'ActiveEndpointElected',
+      action: 'Elect',
+      note: `${note}: ${whyLost(site, this.#world.members.of(name), from)}`,
+    });
   }
 
   #tellLeftOut(name: string, leftOut: readonly string[]): void {
@@ -232,6 +246,14 @@ export class Controller {
   #tellRefused(gateway: string, reason: string | null): void {
     if (reason === null) this.#parts.logger.info({ gateway }, 'the gateway can be read again');
     else this.#parts.logger.warn({ gateway, reason }, 'the gateway cannot be read: its status stays as it is');
+    if (reason !== null) this.#recordRefused(gateway, reason);
+  }
+
+  #recordRefused(gateway: string, reason: string): void {
+    // By the one replica that leads
+    if (!this.#parts.mayWrite()) return;
+    const note = `the status is left as it is: ${reason}`;
+    this.#parts.events().record({ gateway, type: 'Warning', reason: 'Refused', action: 'Elect', note });
   }
 
   #tellFailed(what: string, error: unknown): void {

@@ -69,6 +69,14 @@ function entryOf({ name, privateIp, subnets }: SeenNode): SiteNodeObject | null 
   return privateIp === null ? null : { nodeName: name, privateIP: privateIp, subnets: [...subnets] };
 }
 
+/** Why a node that carried does so no more, for a person. */
+export function whyLost(site: SiteSpec, nodes: readonly SeenNode[], name: string): string {
+  const node = nodes.find((each) => each.name === name);
+  if (!site.endpoints.some(({ nodeName }) => nodeName === name)) return `${name} is no tunnel endpoint any more`;
+  if (node === undefined) return `${name} is no node of the gateway any more`;
+  return node.ready ? `spec.tunnelConfig.Replicas is ${site.replicas}` : `${name} is not Ready`;
+}
+
 /** What keeps `present` from being `wanted`. */
 export type Difference =
   | 'none'

@@ -95,6 +95,8 @@ export class Leadership {
   /** When the last renewal that succeeded was begun; null: not leading. */
   #renewed: number | null = null;
   #told = false;
+  /** Rings when leadership lapses: that is told then, not when the API answers again. */
+  #lapse: NodeJS.Timeout | undefined;
   #holder: string | null = null;
   #lastError: string | null = null;
   #running: Promise<void> = Promise.resolve();
@@ -138,6 +140,7 @@ export class Leadership {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;
+    clearTimeout(this.#lapse);
     if (!this.leads || this.#held === null) return;
     this.#renewed = null;
     const spec = { ...this.#held.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime() };
@@ -193,8 +196,12 @@ export class Leadership {
       leaseTransitions: (spec.leaseTransitions ?? 0) + (mine || lease === null ? 0 : 1),
     };
     if (!(await this.#write(lease, wanted, signal))) return;
+    // Where it lapsed while this was under way: who listens has missed nothing
+    this.#tell();
     this.#renewed = begun;
     this.#holder = this.#identity;
+    clearTimeout(this.#lapse);
+    this.#lapse = setTimeout(() => this.#tell(), this.#times.deadlineMs - (this.#now() - begun) + 1);
   }
 
   /** False where somebody else was quicker. */

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { CoraxError, messageOf } from '../errors.js';
 import { Access } from '../store/kubernetes/access.js';
 import { KubeApi } from '../store/kubernetes/api.js';
+import { KubernetesEvents } from '../store/kubernetes/events.js';
 import type { Logger } from '../telemetry/log.js';
 import { Heartbeat, serveHealth, serveMetrics } from '../telemetry/server.js';
 import { VERSION } from '../version.js';
@@ -37,7 +38,23 @@ export async function runController(config: ControllerConfig, logger: Logger, si
     wake();
   });
   const mayWrite = () => leadership.leads && yurt.presence.kind === 'absent';
-  const controller = new Controller({ api, logger, metrics: () => metrics, mayWrite, times: timesOf(config) });
+  const controller = new Controller({
+    api,
+    logger,
+    metrics: () => metrics,
+    events: () => events,
+    mayWrite,
+    times: timesOf(config),
+  });
+  const events = new KubernetesEvents({
+    api,
+    uidOf: (gateway) => controller.world.uidOf(gateway),
+    instance: config.identity,
+    controller: 'openyurt.io/corax-controller',
+    onTrouble: (error) => {
+      if (error !== null) logger.debug({ reason: messageOf(error) }, 'an event was not told');
+    },
+  });
   const metrics: ControllerMetrics = createControllerMetrics(VERSION, () => ({
     leads: leadership.leads,
     idle: yurt.presence.kind !== 'absent',
@@ -65,6 +82,7 @@ export async function runController(config: ControllerConfig, logger: Logger, si
     logger.info({ version: VERSION, identity, lease: config.lease }, 'corax controller starts');
     closers.push(() => yurt.stop());
     await yurt.start();
+    closers.push(() => events.stop());
     closers.push(() => controller.stop());
     await controller.start();
     closers.push(() => leadership.stop());
@@ -105,7 +123,15 @@ export async function previewController(config: ControllerConfig, logger: Logger
     waiting: 0,
   }));
   const yurt = new YurtManager(api, config.yurtManager, () => {});
-  const parts = { api, logger, metrics: () => metrics, mayWrite: () => false, times: timesOf(config) };
+  const events = { record: () => {}, stop: async () => {} };
+  const parts = {
+    api,
+    logger,
+    metrics: () => metrics,
+    events: () => events,
+    mayWrite: () => false,
+    times: timesOf(config),
+  };
   const controller = new Controller(parts);
   try {
     await Promise.all([yurt.start(), controller.start()]);
@@ -124,7 +150,7 @@ export async function previewController(config: ControllerConfig, logger: Logger
           leftOut,
         };
       }),
-      refused: Array.from(world.refused, ([gateway, reason]) => ({ gateway, reason })),
+      refused: Array.from(world.refused, ([gateway, { reason }]) => ({ gateway, reason })),
     };
   } finally {
     await Promise.all([yurt.stop(), controller.stop()]);

@@ -15,11 +15,16 @@ export interface WorldEvents {
   failed(what: 'gateways' | 'nodes', error: unknown): void;
 }
 
+export interface Refused {
+  readonly reason: string;
+  readonly uid: string;
+}
+
 export class World {
   readonly members = new Members();
   /** By name; of those that are not Ready. */
   readonly unreadySince = new Map<string, number>();
-  readonly refused = new Map<string, string>();
+  readonly refused = new Map<string, Refused>();
   readonly #events: WorldEvents;
   readonly #now: () => number;
   #gatewaysRead = false;
@@ -28,6 +33,11 @@ export class World {
   constructor(events: WorldEvents, now: () => number) {
     this.#events = events;
     this.#now = now;
+  }
+
+  /** Of the object that is there now; null where the gateway is not known. */
+  uidOf(gateway: string): string | null {
+    return (this.refused.get(gateway) ?? this.members.sites.get(gateway))?.uid || null;
   }
 
   /** Both were read whole at least once. Nothing is decided before that: unknown is not empty. */
@@ -66,10 +76,9 @@ export class World {
     const name = objectKey(object);
     if (typeof site === 'string') {
       // Its status stays as it is, and its nodes stay its own
-      if (this.refused.get(name) !== site) {
-        this.refused.set(name, site);
-        this.#events.refused(name, site);
-      }
+      const news = this.refused.get(name)?.reason !== site;
+      this.refused.set(name, { reason: site, uid: object.metadata.uid ?? '' });
+      if (news) this.#events.refused(name, site);
       return;
     }
     if (this.refused.delete(name)) this.#events.refused(name, null);

@@ -62,7 +62,8 @@ describe('corax controller', () => {
   const untilActive = (name: string, ...nodes: string[]) =>
     until(`${nodes.join()} of ${name} is active`, async () => String(await activeOf(name)) === String(nodes));
 
-  const writes = () => audit.of(ACCOUNT).filter((event) => isWrite(event) && !isLease(event));
+  const writes = () =>
+    audit.of(ACCOUNT).filter((event) => isWrite(event) && !isLease(event) && event.objectRef?.resource !== 'events');
   const writesOf = (gateway: string) => writes().filter(({ objectRef }) => objectRef?.name === gateway);
   const renewals = () => audit.of(ACCOUNT).filter((event) => isWrite(event) && isLease(event)).length;
 
@@ -125,6 +126,12 @@ describe('corax controller', () => {
     assert.equal((await read('gw-wrong')).status, undefined);
     const refusal = first.log.find(({ gateway }) => gateway === 'gw-wrong');
     assert.match(String(refusal?.reason), /spec\.nodeSelector: site: the operator "Greater" is none of/);
+    await until('an event tells of it', async () => {
+      const { items } = await api.must('GET', '/apis/events.k8s.io/v1/namespaces/default/events');
+      return items.some(({ regarding, reason }: Record<string, { name: string }>) => {
+        return regarding?.name === 'gw-wrong' && String(reason) === 'Refused';
+      });
+    });
     for (const name of ['gw-a', 'gw-label', 'barrier-1'])
       assert.equal(writesOf(name).length, 1, `one write for ${name}`);
   });
@@ -160,6 +167,13 @@ describe('corax controller', () => {
       ['n1', 'n2'],
       'a node that is not Ready stays one of the gateway',
     );
+    await until('an event tells of it', async () => {
+      const { items } = await api.must('GET', '/apis/events.k8s.io/v1/namespaces/default/events');
+      const notes = items.map(
+        (event: Record<string, { name: string }>) => `${event.regarding?.name} ${event.reason}: ${event.note}`,
+      );
+      return notes.includes('gw-a ActiveEndpointElected: n2 is active: n1 is not Ready');
+    });
   });
 
   test('the node comes back: no switch', async () => {

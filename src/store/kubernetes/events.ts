@@ -12,6 +12,8 @@ export interface EventSource {
   readonly uidOf: (gateway: string) => string | null;
   /** This node's name. */
   readonly instance: string;
+  /** Who reports; default: the agent. */
+  readonly controller?: string;
   /** Told of what does not come about, and with null when it does again. */
   readonly onTrouble?: (error: unknown | null) => void;
 }
@@ -119,7 +121,7 @@ export class KubernetesEvents implements EventRecorder {
       action: event.action,
       note: event.note,
       regarding: { apiVersion: GATEWAY_API_VERSION, kind: GATEWAY_KIND, name: event.gateway, uid },
-      reportingController: REPORTING_CONTROLLER,
+      reportingController: this.#source.controller ?? REPORTING_CONTROLLER,
       reportingInstance: this.#source.instance.slice(0, INSTANCE_LENGTH),
     };
     await this.#source.api.json('POST', EVENTS_PATH, { body, signal: this.#stop.signal });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { compareStatus, elect } from '#src/controller/elect.js';
+import { compareStatus, elect, whyLost } from '#src/controller/elect.js';
 import type { SeenNode } from '#src/controller/node.js';
 import type { SiteSpec } from '#src/controller/site.js';
 import type { StatusObject } from '#src/model/resource.js';
@@ -162,6 +162,18 @@ describe('who holds the tunnel', () => {
     const { status } = ask(site([endpoint], { status: held('n1') }), [node('n1')]);
     assert.deepEqual(status.activeEndpoints, [endpoint]);
   });
+});
+
+describe('why a node lost it', () => {
+  const spec = site([tunnel('n1')], { replicas: 0 });
+  for (const [what, nodes, name, why] of [
+    ['not Ready', [away('n1')], 'n1', 'n1 is not Ready'],
+    ['its node went', [], 'n1', 'n1 is no node of the gateway any more'],
+    ['its endpoint went', [node('n2')], 'n2', 'n2 is no tunnel endpoint any more'],
+    ['nobody is asked for', [node('n1')], 'n1', 'spec.tunnelConfig.Replicas is 0'],
+  ] as const) {
+    test(what, () => assert.equal(whyLost(spec, nodes, name), why));
+  }
 });
 
 describe('nodes in status', () => {
