@@ -41,8 +41,8 @@ export const REFLECTOR_TIMES: ReflectorTimes = { watchSeconds: 300, firstRetryMs
 
 const FIRST_PAGE = 100;
 const LARGEST_PAGE = 500;
-/** Parsing JSON cannot be interrupted: pages are made so large that it takes some milliseconds. */
-const PAGE_BYTES = 1 << 20;
+/** Parsing JSON cannot be interrupted, nor the collector that copies what is left of it: milliseconds each. */
+const PAGE_BYTES = 1 << 18;
 /** A list that is older than what the server still knows is begun anew, so often at once. */
 const LIST_TRIES = 3;
 /** A watch that ends sooner than this, having told nothing, is as good as none. */
