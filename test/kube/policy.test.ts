@@ -72,7 +72,7 @@ const VALUES = /natType has to be one of raven's/;
 const SPEC = /of spec agents change endpoints only/;
 const ORDER = /agents add, remove, rename and reorder no endpoints/;
 const META = /agents change no labels, annotations, finalizers or owners/;
-const CONFIG = /of config agents change publicKey, probeAddress and corax/;
+const CONFIG = /of config agents change publicKey, probeAddress, corax and coraxPublicIP/;
 const TWICE = /two endpoints have the same node and type/;
 const RBAC = /cannot (?:patch|create|delete|update|deletecollection) resource/;
 
@@ -103,6 +103,12 @@ const CASES: readonly Case[] = [
   { what: "edge-a's public key", patch: own('config/publicKey', 'other'), edge: 'yes', relay: FIELDS },
   { what: "edge-a's probe address", patch: own('config/probeAddress', '10.244.1.1'), edge: 'yes', relay: FIELDS },
   { what: "edge-a's version", patch: own('config/corax', '0.2.0'), edge: 'yes', relay: FIELDS },
+  {
+    what: 'the address that edge-a found for itself',
+    patch: own('config/coraxPublicIP', '203.0.113.9'),
+    edge: 'yes',
+    relay: FIELDS,
+  },
   {
     what: "edge-a's config, whole, what is not its own as it was",
     patch: own('config', { theirs: 'kept', corax: '1' }),
