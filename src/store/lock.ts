@@ -7,7 +7,7 @@
  * the lock of whoever came next.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync, renameSync } from 'node:fs';
 import { link, lstat, open, readFile, unlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
@@ -72,9 +72,24 @@ export class Lock {
     return new Lock(path, id, times.touchMs);
   }
 
-  /** Is it still ours? Another may have taken it while this process was stopped. */
-  async held(): Promise<boolean> {
-    return (await readHolder(this.#path))?.id === this.id;
+  /**
+   * Renames, if the lock is still ours: another may have taken it while this process was stopped. Nothing but the
+   * kernel could look and rename in one; here they are two system calls in a row. A process that is stopped just
+   * between them, for longer than `hungMs`, undoes a write, which its writer sees and repeats.
+   */
+  commit(from: string, to: string): boolean {
+    if (!this.held()) return false;
+    renameSync(from, to);
+    return true;
+  }
+
+  /** Is it still ours? */
+  held(): boolean {
+    try {
+      return (JSON.parse(readFileSync(this.#path, 'utf8')) as { id?: unknown }).id === this.id;
+    } catch {
+      return false;
+    }
   }
 
   async release(): Promise<void> {

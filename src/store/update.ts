@@ -1,5 +1,5 @@
 /** Changing a file that others read and change at the same time: under a lock, in whole or not at all. */
-import { type FileHandle, open, realpath, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, open, realpath, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CoraxError, codeOf, messageOf } from '../errors.js';
 import { type FileText, LOCK_PREFIX, nameHash, readFile, signatureOf, statFile, TEMP_PREFIX } from './files.js';
@@ -48,9 +48,7 @@ async function updateLocked(
       await writeWhole(temporary, text, before);
       const now = await statFile(target);
       const same = now !== null && signatureOf(now) === signatureOf(before.stats);
-      if (!same || !(await lock.held())) return 'again';
-      await rename(temporary, target);
-      return 'written';
+      return same && lock.commit(temporary, target) ? 'written' : 'again';
     } finally {
       await unlink(temporary).catch(() => {});
     }
