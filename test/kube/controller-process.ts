@@ -17,12 +17,19 @@ export class ControllerProcess {
   readonly #child: ChildProcess;
   #told = false;
 
-  constructor(api: ApiServer, name: string, token: string, flags: readonly string[] = []) {
+  /** @param command from the sources, or as it is built */
+  constructor(
+    api: ApiServer,
+    name: string,
+    token: string,
+    flags: readonly string[] = [],
+    command: readonly string[] = CORAX_CONTROLLER,
+  ) {
     this.name = name;
     const kubeconfig = join(api.folder, `${name}.kubeconfig`);
     writeFileSync(kubeconfig, api.kubeconfig(token), { mode: 0o600 });
     const words = ['--kubeconfig', kubeconfig, '--identity', name, '--metrics-addr', 'off', '--health-addr', 'off'];
-    this.#child = spawnBound([process.execPath, ...CORAX_CONTROLLER, ...words, ...flags], {
+    this.#child = spawnBound([process.execPath, ...command, ...words, ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const take = lineSplitter((line) => void this.log.push(JSON.parse(line)));

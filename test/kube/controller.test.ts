@@ -1,5 +1,6 @@
 /** `corax controller` with its own ServiceAccount, against a real API server. No kubelet: the test writes the Nodes. */
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { run } from '../../lab/process.js';
 import {
@@ -18,6 +19,15 @@ import { CORAX_CONTROLLER, ControllerProcess } from './controller-process.js';
 const ACCOUNT = { namespace: 'corax', name: 'corax-controller' };
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/corax/leases/corax-controller';
 const YURT = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases';
+/** Somebody else may take it before it is used; then the controller says so and ends. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
 const GRACE_S = 4;
 const FLAGS = ['--grace', String(GRACE_S)];
 const JSON_PATCH = 'application/json-patch+json';
@@ -83,8 +93,8 @@ describe('corax controller', () => {
 
   const holder = async (): Promise<string> => (await api.request('GET', LEASE)).body.spec?.holderIdentity ?? '';
 
-  function start(name: string): ControllerProcess {
-    const controller = new ControllerProcess(api, name, token, FLAGS);
+  function start(name: string, flags: readonly string[] = FLAGS): ControllerProcess {
+    const controller = new ControllerProcess(api, name, token, flags);
     running.push(controller);
     return controller;
   }
@@ -292,6 +302,32 @@ describe('corax controller', () => {
     const { stdout } = await dryRun();
     assert.match(stdout, /^gw-a +n2 +2 +as it is$/m);
     assert.match(stdout, /^gw-wrong: cannot be read: spec\.nodeSelector/m);
+  });
+
+  test('metrics and health are served, by one that only stands by too', async () => {
+    const [metrics, health] = [await freePort(), await freePort()];
+    const where = ['--metrics-addr', `127.0.0.1:${metrics}`, '--health-addr', `127.0.0.1:${health}`];
+    const fourth = start('fourth', [...FLAGS, ...where]);
+    const ask = (port: number, path: string) => fetch(`http://127.0.0.1:${port}${path}`);
+    await until('it is ready', () =>
+      ask(health, '/readyz').then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    );
+    assert.equal((await ask(health, '/healthz')).status, 200);
+    const text = await (await ask(metrics, '/metrics')).text();
+    const gateways = (await api.must('GET', GATEWAYS)).items.length;
+    for (const line of [
+      'corax_controller_leader 0',
+      'corax_controller_idle 0',
+      `corax_controller_gateways ${gateways - 1}`,
+      'corax_controller_gateways_refused 1',
+      'corax_controller_nodes 3',
+    ]) {
+      assert.ok(text.split('\n').includes(line), `${line} is not in\n${text}`);
+    }
+    assert.equal(await fourth.stop(), 0);
   });
 
   test('it asked for nothing that RBAC does not grant', () => {

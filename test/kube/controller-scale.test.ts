@@ -1,0 +1,159 @@
+/** 5,000 Gateways and 5,000 Nodes: what the built controller costs, and that it writes each status once. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import {
+  type ApiServer,
+  apply,
+  ensure,
+  GATEWAYS,
+  makeToken,
+  readManifests,
+  seedGateways,
+  startGatewayApi,
+  until,
+} from './api-server.js';
+import { AuditLog, isLease, isWrite } from './audit.js';
+import { ControllerProcess } from './controller-process.js';
+
+const COUNT = 5000;
+const MEMORY_MIB = 250;
+const ACCOUNT = { namespace: 'corax', name: 'corax-controller' };
+const DIST = [fileURLToPath(new URL('../../dist/main.js', import.meta.url)), 'controller'];
+const number = (index: number) => String(index).padStart(4, '0');
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+const audit = new AuditLog();
+let api: ApiServer;
+before(async () => {
+  api = await startGatewayApi({ flags: audit.flags });
+  await ensure(api, '/api/v1/namespaces', { metadata: { name: 'corax' } });
+  for (const manifest of readManifests('deploy/controller/rbac.yaml')) await apply(api, manifest);
+});
+after(async () => {
+  await api?.stop();
+  audit.remove();
+});
+
+/** As large as a kubelet makes it, images and all. */
+function nodeObject(index: number) {
+  const cidr = `10.${64 + (index >> 8)}.${index & 255}.0/24`;
+  const now = new Date().toISOString().replace(/\.\d+/, '');
+  const condition = (type: string, status: string) => ({
+    type,
+    status,
+    lastHeartbeatTime: now,
+    lastTransitionTime: now,
+    reason: 'Kubelet',
+    message: 'the kubelet says so',
+  });
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name: `node-${number(index)}`,
+      uid: `00000000-0000-0000-0000-${String(index).padStart(12, '0')}`,
+      creationTimestamp: now,
+      labels: { site: number(index), 'kubernetes.io/hostname': `node-${number(index)}`, 'kubernetes.io/os': 'linux' },
+    },
+    spec: { podCIDR: cidr, podCIDRs: [cidr] },
+    status: {
+      addresses: [{ type: 'InternalIP', address: `192.168.${index >> 8}.${index & 255}` }],
+      conditions: [
+        condition('MemoryPressure', 'False'),
+        condition('DiskPressure', 'False'),
+        condition('Ready', 'True'),
+      ],
+      images: Array.from({ length: 20 }, (_, image) => ({
+        names: [`registry.example.org/image-${image}@sha256:${'0'.repeat(64)}`],
+        sizeBytes: 1000,
+      })),
+    },
+  };
+}
+
+/** Straight into etcd, where thousands take a second. */
+async function seedNodes(from: number, to: number) {
+  const success = Array.from({ length: to - from }, (_, offset) => {
+    const object = nodeObject(from + offset);
+    return {
+      requestPut: { key: base64(`/registry/minions/${object.metadata.name}`), value: base64(JSON.stringify(object)) },
+    };
+  });
+  await api.etcdCall('kv/txn', { success });
+}
+
+/** Of a process: seconds of processor time, and the most memory it had, in MiB. */
+function costs(pid: number) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return { cpu: (Number(stat[11]) + Number(stat[12])) / 100, memory: Number(peak) / 1024 };
+}
+
+test('5,000 Gateways and 5,000 Nodes', async (t) => {
+  for (let from = 0; from < COUNT; from += 500) await seedNodes(from, from + 500);
+  await seedGateways(
+    api,
+    Array.from({ length: COUNT }, (_, index) => ({
+      apiVersion: 'raven.openyurt.io/v1beta1',
+      kind: 'Gateway',
+      metadata: { name: `gw-${number(index)}` },
+      spec: {
+        nodeSelector: { matchLabels: { site: number(index) } },
+        endpoints: [{ nodeName: `node-${number(index)}`, type: 'tunnel', underNAT: true }],
+      },
+      status: { nodes: [] },
+    })),
+  );
+  const token = await makeToken(api, ACCOUNT, { pod: 'controller', onNode: 'node-0000' });
+  const began = performance.now();
+  const controller = new ControllerProcess(api, 'controller', token, [], DIST);
+  t.after(() => controller.kill());
+  const requests = () => audit.of(ACCOUNT).filter((event) => !isLease(event));
+  const writes = () => requests().filter(isWrite);
+  await until('every status is written', () => {
+    controller.check();
+    return writes().length >= COUNT;
+  });
+  const seconds = (performance.now() - began) / 1000;
+  const filled = costs(controller.pid);
+  const perGateway = new Map<string, number>();
+  for (const { objectRef } of writes()) {
+    const name = objectRef?.name ?? '';
+    perGateway.set(name, (perGateway.get(name) ?? 0) + 1);
+  }
+  const { items } = await api.must('GET', `${GATEWAYS}?limit=${COUNT}`);
+  const wrong = items.filter(
+    ({ metadata, status }: { metadata: { name: string }; status: Record<string, { nodeName: string }[]> }) => {
+      const node = `node-${metadata.name.slice(3)}`;
+      return status.activeEndpoints?.[0]?.nodeName !== node || status.nodes?.[0]?.nodeName !== node;
+    },
+  );
+
+  const idleFrom = { cpu: costs(controller.pid).cpu, at: performance.now(), requests: requests().length };
+  const renewals = () => audit.of(ACCOUNT).filter((event) => isLease(event) && isWrite(event)).length;
+  const first = renewals();
+  await until('the Lease was renewed ten times', () => renewals() >= first + 10);
+  const idleSeconds = (performance.now() - idleFrom.at) / 1000;
+  const idle = costs(controller.pid);
+  const idleRequests = requests().slice(idleFrom.requests);
+  const percent = ((idle.cpu - idleFrom.cpu) / idleSeconds) * 100;
+
+  console.log(`    every status written    ${seconds.toFixed(1)} s, ${filled.cpu.toFixed(1)} s of processor time`);
+  console.log(`    requests                ${requests().length}, of them ${writes().length} writes`);
+  console.log(`    memory at most          ${idle.memory.toFixed(0)} MiB`);
+  console.log(
+    `    idle for ${idleSeconds.toFixed(0)} s           ${percent.toFixed(2)} % of a processor, ${idleRequests.length} requests beside the Lease`,
+  );
+  assert.deepEqual(wrong, []);
+  assert.equal(perGateway.size, COUNT);
+  assert.deepEqual(
+    [...perGateway].filter(([, count]) => count > 1),
+    [],
+    'each is written once',
+  );
+  assert.deepEqual(idleRequests.filter(isWrite), []);
+  assert.ok(idle.memory < MEMORY_MIB, `${idle.memory} MiB`);
+});
