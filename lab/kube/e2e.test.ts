@@ -3,18 +3,19 @@
  * does to the API what this asks for).
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { gatewayObject } from '../gateways.js';
 import { Lab } from '../lab.js';
 import type { NodePlan } from '../net/plan.js';
-import { LAB_DIRECTORY } from '../setting.js';
 import { bothOn, bothPlanesAlive, LONG_MS, type Pair, pause, startAgents } from '../test/agents.js';
 
 const CONTROL = process.env.CORAX_KUBE_CONTROL ?? '';
 const OUTAGE_MS = 60_000;
 
+const folder = mkdtempSync(join(tmpdir(), 'corax-kubeconfigs-'));
 let lab: Lab;
 let pair: Pair;
 
@@ -27,7 +28,6 @@ async function host(deed: string, body: unknown = {}): Promise<any> {
 }
 
 before(async () => {
-  const folder = mkdtempSync(join(LAB_DIRECTORY, 'kubeconfigs-'));
   const fileOf = (node: NodePlan): string => join(folder, node.name);
   lab = await Lab.create({
     sites: [
@@ -45,7 +45,10 @@ before(async () => {
   pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
 });
 
-after(() => lab?.destroy());
+after(async () => {
+  await lab?.destroy();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 test('holes are published by the relay through the admission policy, and the path goes direct', async (t) => {
   await startAgents([lab.relay(), pair.a, pair.b]);
