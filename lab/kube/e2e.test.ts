@@ -52,6 +52,14 @@ after(async () => {
 
 test('holes are published by the relay through the admission policy, and the path goes direct', async (t) => {
   await startAgents([lab.relay(), pair.a, pair.b]);
+  for (const node of lab.nodes) {
+    const read = async () => {
+      const { synced, lastError } = (await node.status()).store;
+      if (!synced) throw new Error(`${lastError}`);
+      return true;
+    };
+    await lab.waitFor(read, { what: `${node.name} has read the Gateways`, timeoutMs: 60_000 });
+  }
   t.diagnostic(`both direct after ${(await bothOn(lab, pair, 'direct')).toFixed(1)} s`);
   for (const edge of [pair.a, pair.b]) {
     const { store, nat } = await edge.status();
