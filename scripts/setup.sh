@@ -37,7 +37,7 @@ step() {
 
 # --- what is needed --------------------------------------------------------------------------------------------
 build='g++ make python3 libnftables-dev'
-network='iproute2 nftables conntrack iputils-ping wireguard-tools coturn kmod procps util-linux'
+network='iproute2 nftables conntrack iputils-ping wireguard-tools coturn kmod procps util-linux systemd'
 machine='qemu-system-x86 busybox-static'
 other='g++-aarch64-linux-gnu qemu-user-static debootstrap'
 

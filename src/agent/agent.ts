@@ -1,5 +1,6 @@
 /** The agent of a node: holds all state, and connects what observes, decides and acts. */
 import type { AgentConfig } from '../config.js';
+import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
 import { DEVICES } from '../model/names.js';
@@ -81,7 +82,10 @@ export class Agent {
         transition: story.transition,
         failed: story.failed,
         publish: (deed) => this.#publisher.publish(deed),
-        turned: story.turned,
+        turned: (steps) => {
+          story.turned(steps);
+          this.#tellOfStore();
+        },
         stumbled: (owner, error) => story.trouble(`decide ${owner === SITE ? 'the node' : owner}`, error),
       },
     });
@@ -217,6 +221,13 @@ export class Agent {
     this.#rejectedProbeAddress = probeAddress;
     this.#story.trouble('probe address', new Error(`${probeAddress} is not delivered on this node: no probes`));
     this.#refresh();
+  }
+
+  /** The loop turns every few seconds at least: soon enough for what a person is to read. */
+  #tellOfStore(): void {
+    const { lastError } = this.#parts.store.health();
+    if (lastError === null) this.#story.overcome('store');
+    else this.#story.trouble('store', new CoraxError('CORAX_STORE', lastError.message));
   }
 
   /** Is this the relay that publishes holes? */
