@@ -1,5 +1,6 @@
 /** What is observed of each remote gateway, and what its path remembers. */
 import type { PathMemory } from '../decide/path.js';
+import { isWithin, SESSION_MS } from '../decide/timing.js';
 import type { Ip } from '../model/address.js';
 import type { PeerFacts, ProbeFacts, RemoteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
@@ -155,8 +156,7 @@ function withPeer(facts: RemoteFacts, plane: Plane, peer: PeerFacts | null): Rem
 function merge(before: PeerFacts | null, update: PeerUpdate, now: number): PeerFacts {
   const received = grown(before?.rxBytes ?? 0, update.rxBytes);
   const sent = grown(before?.txBytes ?? 0, update.txBytes);
-  // The first look at an adopted peer says nothing of when it received; its handshake does.
-  const heard = before === null ? update.lastHandshake * 1000 : received > 0 ? now : before.receivedAt;
+  const heard = before === null ? firstHeard(update, now) : received > 0 ? now : before.receivedAt;
   const talked = before === null ? 0 : sent > KEEPALIVE_BYTES + HANDSHAKE_BYTES ? now : before.sentAt;
   return {
     endpoint: update.endpoint,
@@ -166,6 +166,15 @@ function merge(before: PeerFacts | null, update: PeerUpdate, now: number): PeerF
     receivedAt: heard,
     sentAt: talked,
   };
+}
+
+/**
+ * The first look at an adopted peer says nothing of when it received. While its session lives the other end may be
+ * using it: until the next looks say otherwise, it is taken to be in use.
+ */
+function firstHeard({ lastHandshake }: PeerUpdate, now: number): number {
+  const at = lastHandshake * 1000;
+  return isWithin(SESSION_MS, at, now) ? now : at;
 }
 
 /** A peer that was removed and added again counts from zero. */

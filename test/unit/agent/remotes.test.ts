@@ -41,7 +41,7 @@ describe('what is seen of remotes', () => {
     const remotes = new Remotes();
     remotes.put(gateway(2));
     const seen = (more: Partial<PeerUpdate>, when: number) => remotes.seePeer(update(more), when)?.facts.relay.peer;
-    assert.equal(seen({ lastHandshake: 1_799_999_990 }, NOW)?.receivedAt, 1_799_999_990_000);
+    assert.equal(seen({ lastHandshake: 1_799_999_990 }, NOW)?.receivedAt, NOW, 'found with a session: may be in use');
     assert.deepEqual([seen({ rxBytes: 1001 }, NOW + 1)?.receivedAt], [NOW + 1]);
     assert.equal(seen({ rxBytes: 1001, txBytes: 1180 }, NOW + 2)?.sentAt, 0, 'a keepalive and a handshake');
     assert.equal(seen({ rxBytes: 1001, txBytes: 1400 }, NOW + 3)?.sentAt, NOW + 3);
@@ -51,6 +51,15 @@ describe('what is seen of remotes', () => {
       'it was added anew and counts from zero',
     );
     assert.equal(seen({ rxBytes: 92, txBytes: 148 }, NOW + 5)?.receivedAt, NOW + 4);
+  });
+
+  it('takes a peer that was found without a living session for one that nobody uses', () => {
+    for (const lastHandshake of [0, 1_799_999_800]) {
+      const remotes = new Remotes();
+      remotes.put(gateway(2));
+      const { receivedAt } = remotes.seePeer(update({ lastHandshake }), NOW)?.facts.relay.peer ?? {};
+      assert.equal(receivedAt, lastHandshake * 1000);
+    }
   });
 
   it('believes nothing of an old key', () => {
