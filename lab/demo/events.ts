@@ -17,7 +17,7 @@ export interface PairResult {
   readonly timeToDirectMs: number | null;
   readonly rttRelayMs: number | null;
   readonly rttDirectMs: number | null;
-  /** Pings from pod to pod, from the first that was answered. */
+  /** Pings from pod to pod, sent once the first was answered. */
   readonly sent: number;
   readonly lost: number;
 }

@@ -93,8 +93,9 @@ async function demo(lab: Lab, natA: NatKind, natB: NatKind): Promise<PairResult>
   }
 
   const stopped = await pinger.stop();
-  const firstReply = stopped.replies[0]?.sentAt ?? Number.POSITIVE_INFINITY;
-  const report = pinger.report(firstReply, stopped.replies.at(-1)?.sentAt ?? 0);
+  // What WireGuard kept until its first handshake comes in one burst, of which conntrack may drop some.
+  const reachedAt = firstAt ?? Number.POSITIVE_INFINITY;
+  const report = pinger.report(reachedAt, stopped.replies.at(-1)?.sentAt ?? 0);
   const before = report.replies.filter(({ sentAt }) => directAt === null || sentAt < directAt - DETECTION_MS);
   const after = report.replies.filter(({ sentAt }) => directAt !== null && sentAt > directAt);
   const status = await a.status();
@@ -112,7 +113,7 @@ async function demo(lab: Lab, natA: NatKind, natB: NatKind): Promise<PairResult>
     rttDirectMs: rtt(after),
     sent: report.sent,
     // Pings after the last answer are lost too, unless nothing ever came back.
-    lost: report.received === 0 ? 0 : stopped.lostAt.filter((at) => at >= firstReply).length,
+    lost: report.received === 0 ? 0 : stopped.lostAt.filter((at) => at >= reachedAt).length,
   };
 }
 

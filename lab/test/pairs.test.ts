@@ -75,14 +75,16 @@ for (const [kindA, kindB] of pairsToTry()) {
     await startBehind(kindA, kindB);
     const pings = await lab.pinger('edge-a', 'edge-b', { intervalMs: 100 });
     await lab.waitFor(() => pings.received > 0, { what: 'the pods reach each other', timeoutMs: LONG_MS });
+    // What WireGuard kept until its first handshake comes in one burst, of which conntrack may drop some.
+    const reachedAt = Date.now();
     if (direct) {
       await bothOn(lab, pair, 'direct');
       const seconds = [pair.a, pair.b].map((edge) => secondsToDirect(edge)?.toFixed(1));
       t.diagnostic(`${(await pair.a.peer('edge-b')).reason}; ${seconds.join(' and ')} s after both holes were known`);
     } else await staysOnRelay(t);
     await pause(1_000);
-    const { sent, lostAt, replies } = await pings.stop();
-    const lost = lostAt.filter((at) => at > (replies[0]?.sentAt ?? 0));
-    assert.deepEqual(lost, [], `of ${sent} pings, once the first came through`);
+    const { sent, lostAt } = await pings.stop();
+    const lost = lostAt.filter((at) => at > reachedAt);
+    assert.deepEqual(lost, [], `of ${sent} pings, once the first was answered`);
   });
 }
