@@ -58,10 +58,11 @@ export class Lock {
     const id = randomBytes(8).toString('hex');
     const draft = `${path}.${id}`;
     const deadline = performance.now() + times.waitMs;
-    await writeFile(draft, describeHolder(id, note), { flag: 'wx', mode: 0o644 });
+    const write = () => writeFile(draft, describeHolder(id, note), { mode: 0o644 });
+    await write();
     try {
       const watch = new HolderWatch(path, times);
-      for (let pause = 2; !(await place(draft, path, id)); pause = Math.min(pause * 2, 50)) {
+      for (let pause = 2; !(await place(draft, path, id, write)); pause = Math.min(pause * 2, 50)) {
         if (performance.now() > deadline) throw new CoraxError('CORAX_STORE', watch.complaint());
         if (await watch.removeIfDead()) continue;
         await sleep(pause * (0.5 + Math.random()));
@@ -99,13 +100,18 @@ export class Lock {
 }
 
 /** True where the lock is now ours. */
-async function place(draft: string, path: string, id: string): Promise<boolean> {
+async function place(draft: string, path: string, id: string, rewrite: () => Promise<void>): Promise<boolean> {
   try {
     await link(draft, path);
     return true;
   } catch (error) {
     // Over NFS an answer can get lost, and the question asked again fails: the link count knows.
     if (codeOf(error) === 'EEXIST') return (await readHolder(path))?.id === id;
+    // Whoever waits for long may have had its draft taken for one that a killed process left.
+    if (codeOf(error) === 'ENOENT') {
+      await rewrite();
+      return false;
+    }
     if (!NO_LINKS.includes(codeOf(error) ?? '')) throw error;
   }
   try {
