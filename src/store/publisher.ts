@@ -6,6 +6,7 @@ import type { DocumentThread } from './document-thread.js';
 import { formatOf } from './files.js';
 import type { LockTimes } from './lock.js';
 import type { EndpointPatch } from './store.js';
+import { Turns } from './turns.js';
 import { updateFile } from './update.js';
 
 const WRITES_ABREAST = 8;
@@ -14,10 +15,7 @@ export class Publisher {
   readonly #folder: string;
   readonly #thread: DocumentThread;
   readonly #lockTimes: LockTimes;
-  /** The last write of each file that is under way or waits. */
-  readonly #last = new Map<string, Promise<unknown>>();
-  readonly #waiting: (() => void)[] = [];
-  #free = WRITES_ABREAST;
+  readonly #turns = new Turns(WRITES_ABREAST);
   #writes = 0;
 
   constructor(folder: string, thread: DocumentThread, lockTimes: LockTimes) {
@@ -32,30 +30,11 @@ export class Publisher {
   }
 
   publish(file: string, patch: EndpointPatch): Promise<'written' | 'unchanged'> {
-    const before = this.#last.get(file) ?? Promise.resolve();
-    const write = before.catch(() => {}).then(() => this.#inTurn(() => this.#write(file, patch)));
-    this.#last.set(file, write);
-    const forget = () => {
-      if (this.#last.get(file) === write) this.#last.delete(file);
-    };
-    write.then(forget, forget);
-    return write;
+    return this.#turns.run(file, () => this.#write(file, patch));
   }
 
-  async settled(): Promise<void> {
-    while (this.#last.size > 0) await Promise.allSettled(this.#last.values());
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next();
-    }
+  settled(): Promise<void> {
+    return this.#turns.settled();
   }
 
   async #write(file: string, patch: EndpointPatch): Promise<'written' | 'unchanged'> {

@@ -1,6 +1,7 @@
 /** Writes endpoints of Gateways: one write a gateway at a time, a few gateways at once. */
 import { CoraxError } from '../../errors.js';
 import type { EndpointPatch } from '../store.js';
+import { Turns } from '../turns.js';
 import { ApiError, type KubeApi, pause } from './api.js';
 import { type GatewayObject, gatewayPath, type Known, known } from './gateways.js';
 import { endpointChange, type PatchOperation, sameGround } from './patch.js';
@@ -20,9 +21,7 @@ export interface KnownGateways {
 export class Writer {
   readonly #api: KubeApi;
   readonly #gateways: KnownGateways;
-  readonly #last = new Map<string, Promise<unknown>>();
-  readonly #waiting: (() => void)[] = [];
-  #free = WRITES_ABREAST;
+  readonly #turns = new Turns(WRITES_ABREAST);
   #writes = 0;
 
   constructor(api: KubeApi, gateways: KnownGateways) {
@@ -37,30 +36,11 @@ export class Writer {
 
   /** @throws CoraxError CORAX_CONFLICT, CORAX_STORE */
   publish(patch: EndpointPatch): Promise<'written' | 'unchanged'> {
-    const before = this.#last.get(patch.gateway) ?? Promise.resolve();
-    const write = before.catch(() => {}).then(() => this.#inTurn(() => this.#write(patch)));
-    this.#last.set(patch.gateway, write);
-    const forget = () => {
-      if (this.#last.get(patch.gateway) === write) this.#last.delete(patch.gateway);
-    };
-    write.then(forget, forget);
-    return write;
+    return this.#turns.run(patch.gateway, () => this.#write(patch));
   }
 
-  async settled(): Promise<void> {
-    while (this.#last.size > 0) await Promise.allSettled(this.#last.values());
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next();
-    }
+  settled(): Promise<void> {
+    return this.#turns.settled();
   }
 
   async #write({ gateway, nodeName, set }: EndpointPatch): Promise<'written' | 'unchanged'> {
