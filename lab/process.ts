@@ -56,6 +56,16 @@ export function spawnBound(command: readonly string[], options: SpawnOptions = {
   return spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], options);
 }
 
+/** Is there a process of this number, anybody's? */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 /** Resolves when the process has exited; at once if it already has. */
 export function exited(child: ChildProcess): Promise<number | null> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);

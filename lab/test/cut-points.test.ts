@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Lab } from '../lab.js';
+import { isAlive } from '../process.js';
 import { bothOn, forgetAll, holeOf, LONG_MS, type Pair, pause, startAgents } from './agents.js';
 
 /** More steps than a relay and a remote take. */
@@ -74,13 +75,4 @@ async function diesAfter(steps: number): Promise<boolean> {
       { what: `the agent dies after ${steps} steps, or is direct`, timeoutMs: LONG_MS },
     )
     .then((end) => end === 'died');
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoraxError } from '#src/errors.js';
-import { exited, lineSplitter, spawnBound } from '../process.js';
+import { exited, isAlive, lineSplitter, spawnBound } from '../process.js';
 import { GUEST_OWN, PORTS } from './guest-init.js';
 import type { Kernel } from './kernel.js';
 
@@ -33,15 +33,6 @@ export function machineDirectory(): string {
     if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
   return mkdtempSync(join(tmpdir(), `${DIRECTORY_PREFIX}${process.pid}-`));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** QEMU's and the kernel's command lines know no quoting that both understand. */
