@@ -151,11 +151,6 @@ export class LabNode {
     return run([...inside(this.plan.namespace), ...command], options);
   }
 
-  /** Runs a program in the pod's namespace. */
-  execInPod(command: readonly string[], options?: RunOptions): Promise<RunResult> {
-    return run([...inside(this.plan.pod), ...command], options);
-  }
-
   /** Whether the node's firewall lets pings in: those that a test sends, and that only the kernel can answer. */
   async admitPings(on: boolean): Promise<void> {
     const rules = on ? 'insert rule inet hostfw input icmp type echo-request accept' : hostFirewall();

@@ -24,10 +24,6 @@ export class Faults {
     await this.#inet(`add element ip faults cuts { ${elements} }\ndelete element ip faults cuts { ${elements} }`);
   }
 
-  async healAll(): Promise<void> {
-    await this.#inet('flush set ip faults cuts\nflush set ip faults noudp');
-  }
-
   /** Whether UDP passes to and from a public address. */
   async blockUdp(address: string): Promise<void> {
     await this.#inet(`add element ip faults noudp { ${address} }`);

@@ -71,11 +71,6 @@ export class Pinger {
     return this.#replies.slice(-count).map((reply) => reply.rttMs);
   }
 
-  /** When the latest answer came; Unix time in milliseconds, 0 before the first. */
-  get lastArrival(): number {
-    return this.#arrivals.at(-1) ?? 0;
-  }
-
   /** What ping had to say beside answers: errors. */
   get remarks(): readonly string[] {
     return this.#remarks;

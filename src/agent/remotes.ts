@@ -12,7 +12,6 @@ export interface Remote {
   gateway: Gateway;
   path: PathMemory | null;
   facts: RemoteFacts;
-  wakeAt: number;
   complaint: string | null;
   /** Since when the two ends' paths differ; null while they do not. Unix milliseconds. */
   differsSince: number | null;
@@ -142,7 +141,6 @@ function newRemote(gateway: Gateway): Remote {
     gateway,
     path: null,
     facts: UNSEEN,
-    wakeAt: Number.POSITIVE_INFINITY,
     complaint: null,
     differsSince: null,
     puttingThroughSince: null,
