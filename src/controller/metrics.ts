@@ -1,5 +1,6 @@
 /** The controller's own metrics, beside the process's. */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
+import { createRegistry } from '../telemetry/registry.js';
 import type { MetricsSource } from '../telemetry/server.js';
 
 /** Read at a scrape. */
@@ -15,17 +16,8 @@ export interface ControllerState {
 export type ControllerMetrics = ReturnType<typeof createControllerMetrics>;
 
 export function createControllerMetrics(version: string, state: () => ControllerState) {
-  const registry = new Registry();
+  const registry = createRegistry(version);
   const registers = [registry];
-  // Its timer wakes the process: at the default of 10 ms an idle controller does little else.
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
-  new Gauge({
-    name: 'corax_build_info',
-    help: 'Always 1; the versions are in the labels.',
-    labelNames: ['version', 'node_version'],
-    registers,
-  }).set({ version, node_version: process.versions.node }, 1);
-
   const gauge = (name: string, help: string, value: (state: ControllerState) => number) =>
     new Gauge({
       name: `corax_controller_${name}`,

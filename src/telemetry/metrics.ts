@@ -1,6 +1,7 @@
 /** The agent's metrics: prom-client for the node's own, {@link PeerExposition} for the peers'. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
 import { PeerExposition, type PeerMetrics } from './peer-metrics.js';
+import { createRegistry } from './registry.js';
 
 export type { PeerMetrics, PlaneMetrics } from './peer-metrics.js';
 
@@ -19,19 +20,9 @@ export interface NatInfo {
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics(options: MetricsOptions) {
-  const registry = new Registry();
+  const registry = createRegistry(options.version);
   const registers = [registry];
   const peers = new PeerExposition();
-  // Its timer wakes the process: at the default of 10 ms an idle agent does little else.
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
-
-  new Gauge({
-    name: 'corax_build_info',
-    help: 'Always 1; the versions are in the labels.',
-    labelNames: ['version', 'node_version'],
-    registers,
-  }).set({ version: options.version, node_version: process.versions.node }, 1);
-
   const natInfo = new Gauge({
     name: 'corax_nat_info',
     help: 'Always 1; the NAT that this node is behind is in the labels.',
