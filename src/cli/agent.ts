@@ -8,6 +8,7 @@ import { CoraxError, messageOf } from '../errors.js';
 import { createLogger, type Logger } from '../telemetry/log.js';
 import { acquireLock } from './lock.js';
 import { checkPermission } from './permission.js';
+import { untilStopped } from './signals.js';
 
 /**
  * The loop. Runs until the signal is aborted (SIGTERM, SIGINT: tunnels, routes and rules stay in place),
@@ -76,26 +77,14 @@ export async function startAgent(flags: Flags, runAgent: RunAgent): Promise<numb
   const lock = await acquireLock(config.stateDir);
   for (const warning of warnings) logger.warn(warning);
 
-  const stop = new AbortController();
-  let received: NodeJS.Signals | null = null;
-  const onSignal = (name: NodeJS.Signals) => {
-    // A second one means: now
-    if (received !== null) process.exit(name === 'SIGINT' ? 130 : 143);
-    received = name;
-    logger.info({ signal: name }, 'stopping');
-    stop.abort();
-  };
   const onFault = (error: unknown) => {
     logger.fatal({ err: error }, 'a fault in corax itself: this is a bug, the agent ends');
     process.exit(1);
   };
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   process.on('uncaughtException', onFault).on('unhandledRejection', onFault);
   try {
-    const code = await runAgent(config, logger, stop.signal);
-    return code === 0 && received === 'SIGINT' ? 130 : code;
+    return await untilStopped(logger, (signal) => runAgent(config, logger, signal));
   } finally {
-    process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
     process.off('uncaughtException', onFault).off('unhandledRejection', onFault);
     await lock.release();
   }

@@ -5,6 +5,7 @@ import { CONTROLLER_OPTIONS, loadControllerConfig } from '../controller/config.j
 import type { Preview } from '../controller/run.js';
 import { createLogger } from '../telemetry/log.js';
 import { print, printable, printJson } from './output.js';
+import { untilStopped } from './signals.js';
 
 export function controllerCommand(): Command {
   const command = new Command('controller').description(
@@ -69,17 +70,6 @@ export function renderPreview({ gateways, refused, yurtManager }: Preview): stri
 async function startController(flags: Flags): Promise<number> {
   const config = loadControllerConfig(flags, process.env);
   const logger = createLogger({ level: config.logLevel });
-  const stop = new AbortController();
-  let received: NodeJS.Signals | null = null;
-  const onSignal = (name: NodeJS.Signals) => {
-    // A second one means: now
-    if (received !== null) process.exit(name === 'SIGINT' ? 130 : 143);
-    received = name;
-    logger.info({ signal: name }, 'stopping');
-    stop.abort();
-  };
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   const { runController } = await import('../controller/run.js');
-  const code = await runController(config, logger, stop.signal);
-  return code === 0 && received === 'SIGINT' ? 130 : code;
+  return untilStopped(logger, (signal) => runController(config, logger, signal));
 }
