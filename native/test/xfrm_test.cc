@@ -117,7 +117,7 @@ TEST("xfrm: captured SAs") {
   CHECK_EQ(it.markMasks[in], 0);
 }
 
-TEST("xfrm: what has no SPI yet is no SA") {
+TEST("xfrm: what has no SPI yet, or no algorithm, is no SA") {
   CHECK_EQ(bySpi(statesIn("xfrm-larval.bin")).count(0), 0);
   size_t larval = 0;
   for (const Datagram& datagram : fixture("xfrm-larval.bin")) {
@@ -126,6 +126,16 @@ TEST("xfrm: what has no SPI yet is no SA") {
     }
   }
   CHECK_EQ(larval, 1);
+  xfrm_usersa_info reserved{};
+  reserved.family = AF_INET;
+  reserved.id.spi = htonl(1);
+  const auto decodes = [&](const Datagram& attributes) {
+    const Datagram payload = bytesOf(reserved) + attributes;
+    return decodeXfrmState({XFRM_MSG_NEWSA, 0, {payload.data(), payload.size()}}).has_value();
+  };
+  CHECK(!decodes({}));
+  CHECK(!decodes(attribute(XFRMA_IF_ID, bytesOf(1))));
+  for (const uint16_t type : {XFRMA_ALG_AEAD, XFRMA_ALG_CRYPT, XFRMA_ALG_AUTH_TRUNC}) CHECK(decodes(attribute(type, Datagram(80))));
 }
 
 TEST("xfrm: captured policies, without a socket's own") {

@@ -152,6 +152,9 @@ describe('XFRM netlink', () => {
     const marked = at(states, 1003);
     assert.deepEqual([states.encapSourcePorts[marked], states.marks[marked], states.markMasks[marked]], [0, 5, 255]);
     assert.equal((await engine.xfrmDelta()).count, 0);
+    const ends = ['src', FAR, 'dst', NEAR, 'proto', 'esp', 'reqid', '108', 'mode', 'tunnel'];
+    ip('xfrm', 'state', 'allocspi', ...ends, 'min', '1100', 'max', '1100');
+    assert.equal((await engine.xfrmDelta()).total, 3, 'a reserved SPI is no SA');
 
     // From the hole that the SA has: counted, and no news of the hole.
     far('ip', 'xfrm', 'state', 'add', ...sa(FAR, NEAR, 1001, 101, ...encap(4500, 4500)));
