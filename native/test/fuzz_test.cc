@@ -3,6 +3,7 @@
 #include <linux/genetlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/wireguard.h>
+#include <linux/xfrm.h>
 #include <netinet/in.h>
 
 #include <random>
@@ -11,6 +12,9 @@
 #include "core/rtnl/watch.h"
 #include "core/wireguard/decode.h"
 #include "core/wireguard/history.h"
+#include "core/xfrm/decode.h"
+#include "core/xfrm/history.h"
+#include "core/xfrm/watch.h"
 #include "test/check.h"
 #include "test/fake_netlink.h"
 
@@ -45,7 +49,8 @@ Datagram wireguardSeed() {
 // Payloads of captured messages.
 std::vector<Datagram> seeds() {
   std::vector<Datagram> payloads(12, wireguardSeed());
-  for (const char* name : {"links.bin", "addresses.bin", "routes4.bin", "routes6.bin", "rules.bin", "wg-dump.bin", "error-whole.bin"}) {
+  for (const char* name : {"links.bin", "addresses.bin", "routes4.bin", "routes6.bin", "rules.bin", "wg-dump.bin", "error-whole.bin",
+                           "xfrm-states.bin", "xfrm-policies.bin", "xfrm-mapping.bin", "xfrm-expire.bin", "xfrm-acquire.bin"}) {
     for (const Datagram& datagram : fixture(name)) {
       for (Request& it : requestsIn(datagram)) {
         // Small ones mutate to more different things a second.
@@ -100,7 +105,8 @@ TEST("fuzz: no bytes make the decoders read beyond them, or yield what cannot be
   const std::vector<Datagram> corpus = seeds();
   std::mt19937 random(20'240'607);
   WgDecoder decoder;
-  size_t routes = 0, peers = 0;
+  XfrmStates states;
+  size_t routes = 0, peers = 0, associations = 0, policies = 0, events = 0;
   for (int round = 0; round < iterations; round++) {
     const Datagram bytes = mutated(corpus, random);
     survives(bytes, [&](const NetlinkMessage& it) { (void)decodeLink(it); });
@@ -112,6 +118,26 @@ TEST("fuzz: no bytes make the decoders read beyond them, or yield what cannot be
       }
     });
     survives(bytes, [&](const NetlinkMessage& it) { (void)decodeRule(it); });
+    survives(bytes, [&](const NetlinkMessage& it) {
+      if (const auto state = decodeXfrmState(it)) {
+        associations++;
+        CHECK(state->spi != 0);
+        states.add(*state);
+      }
+    });
+    survives(bytes, [&](const NetlinkMessage& it) {
+      if (const auto policy = decodeXfrmPolicy(it)) {
+        policies++;
+        CHECK(policy->direction < XFRM_POLICY_MAX);
+        CHECK(policy->source[1] <= (policy->source[0] == 4 ? 32 : 128));
+      }
+    });
+    for (const uint16_t type : {XFRM_MSG_MAPPING, XFRM_MSG_EXPIRE, XFRM_MSG_ACQUIRE}) {
+      survives(bytes, [&](NetlinkMessage it) {
+        it.type = type;
+        if (decodeXfrmEvent(it)) events++;
+      });
+    }
     if (round % 50 == 0) decoder.restart();
     survives(bytes, [&](const NetlinkMessage& it) { decoder.message(it); });
     if (round % 50 != 49) continue;
@@ -125,13 +151,17 @@ TEST("fuzz: no bytes make the decoders read beyond them, or yield what cannot be
     CHECK_EQ(snapshot.allowedIpOffsets.size(), count + 1);
     CHECK_EQ(snapshot.allowedIpOffsets.back() * allowedIpSize, snapshot.allowedIps.size());
     (void)compareSnapshots(snapshot, snapshot);
+    (void)compareXfrmStates(std::exchange(states, XfrmStates()), states);
   }
   // The mutations leave enough whole to get far.
   CHECK(routes > 1000);
   CHECK(peers > 1000);
+  CHECK(associations > 1000);
+  CHECK(policies > 1000);
+  CHECK(events > 1000);
 }
 
-TEST("fuzz: no datagram ends the conversation in another way than a Failure, or the watch at all") {
+TEST("fuzz: no datagram ends the conversation in another way than a Failure, or the watches at all") {
   const std::vector<Datagram> corpus = seeds();
   std::mt19937 random(42);
   Datagram answer;
@@ -146,6 +176,10 @@ TEST("fuzz: no datagram ends the conversation in another way than a Failure, or 
   auto owned = std::make_unique<PairTransport>([](const std::vector<Request>&) { return std::vector<Datagram>(); });
   PairTransport& pipe = *owned;
   NetworkWatch watch(std::move(owned), [] { return 7; }, [&](Event&&) { return ++events > 0; });
+  auto xfrmEnd = std::make_unique<PairTransport>([](const std::vector<Request>&) { return std::vector<Datagram>(); });
+  PairTransport& xfrmPipe = *xfrmEnd;
+  size_t xfrmEvents = 0;
+  XfrmWatch xfrmWatch(std::move(xfrmEnd), [&](Event&&) { return ++xfrmEvents > 0; });
   for (int round = 0; round < 5'000; round++) {
     const auto type = static_cast<uint16_t>(random() % 40);
     answer = message(type, static_cast<uint16_t>(random()), 0, mutated(corpus, random));
@@ -166,8 +200,11 @@ TEST("fuzz: no datagram ends the conversation in another way than a Failure, or 
     pipe.push(answer);
     watch.onReadable();
     if (watch.deadline()) watch.onDeadline(Clock::now());
+    xfrmPipe.push(answer);
+    xfrmWatch.onReadable();
   }
   CHECK(events > 100);
+  CHECK(xfrmEvents > 100);
 }
 
 }  // namespace corax::test
