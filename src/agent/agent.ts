@@ -65,11 +65,12 @@ export class Agent {
       failed: story.trouble,
       worked: story.overcome,
     });
-    this.#publisher = new Publisher(store, {
+    const publishing = {
       written: story.published,
       failed: story.unpublished,
-      again: (gateway) => this.#loop.mark(gateway === this.gateways.own?.name ? SITE : gateway),
-    });
+      again: (gateway: string) => this.#loop.mark(gateway === this.gateways.own?.name ? SITE : gateway),
+    };
+    this.#publisher = new Publisher(store, publishing, () => this.remotes.size);
     this.#loop = new Loop({
       world: this.world,
       remotes: this.remotes,
