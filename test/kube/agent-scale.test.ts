@@ -9,20 +9,12 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type ApiServer,
-  apply,
-  makeServiceAccount,
-  readManifests,
-  seedGateways,
-  startGatewayApi,
-  until,
-} from './api-server.js';
-import { type AuditEvent, AuditLog, isWrite } from './audit.js';
+import { type ApiServer, seedGateways, until } from './api-server.js';
+import { type AuditEvent, AuditLog, isGatewayWrite, isWrite } from './audit.js';
 import type { Turns } from './pretend/deeds.js';
 import { rebind } from './rebind.js';
-import { buildPretender, ScaleAgent } from './scale-agent.js';
-import { type Costs, edgeKey, nodeName, publishedEdge, seedNodes } from './scale-world.js';
+import { buildPretender, EDGE, RELAY, ScaleAgent, startForAgents } from './scale-agent.js';
+import { type Costs, edgeKey, newRelay, nodeName, publishedEdge, seedNodes } from './scale-world.js';
 
 const COUNT = 5000;
 const MEMORY_MIB = 250;
@@ -31,19 +23,14 @@ const CHANGES = 200;
 const CHANGE_EVERY_MS = 100;
 /** How many edges rebind at once. */
 const REBOUND = 600;
-const EDGE = { namespace: 'corax', name: 'corax-edge' };
-const RELAY = { namespace: 'corax', name: 'corax-relay' };
 
-const audit = new AuditLog();
 let api: ApiServer;
+let audit: AuditLog;
 let folder: string;
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'corax-scale-'));
-  api = await startGatewayApi({ flags: audit.flags });
-  for (const account of [EDGE, RELAY]) await makeServiceAccount(api, account);
-  for (const file of ['rbac', 'policy']) {
-    for (const manifest of readManifests(`deploy/base/${file}.yaml`)) await apply(api, manifest);
-  }
+  audit = new AuditLog();
+  api = await startForAgents(audit);
 });
 after(async () => {
   await api?.stop();
@@ -51,9 +38,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const onGateways = (requests: readonly AuditEvent[]) =>
-  requests.filter((event) => isWrite(event) && event.objectRef?.resource === 'gateways');
-const gatewayPatches = (account: typeof EDGE) => onGateways(audit.of(account));
+const gatewayPatches = (account: typeof EDGE) => audit.of(account).filter(isGatewayWrite);
 
 interface Phase {
   readonly seconds: number;
@@ -86,25 +71,11 @@ const perSecond = ({ requests, seconds }: Phase) => (requests.length / seconds).
 test('5,000 Gateways and 5,000 Nodes, seen by an edge and by a relay', async (t) => {
   await seedNodes(api, COUNT);
   const edges = Array.from({ length: COUNT - 1 }, (_, index) => publishedEdge(index));
-  const relay = publishedEdge(COUNT);
-  Object.assign(relay.spec.endpoints[0] as object, {
-    nodeName: 'relay',
-    underNAT: false,
-    natType: 'Undefined',
-    publicIP: '203.0.113.1',
-    publicPort: 4500,
-    config: {},
-  });
-  Object.assign(relay.metadata, { name: 'gw-relay' });
-  Object.assign(relay.status, {
-    nodes: [{ nodeName: 'relay', privateIP: '203.0.113.1', subnets: ['10.200.0.0/24'] }],
-    activeEndpoints: [{ nodeName: 'relay', type: 'tunnel' }],
-  });
   // The edge that is looked at is the last; what its agent says of it is not written yet.
   const own = edges.at(-1) as (typeof edges)[number];
   Object.assign(own.spec.endpoints[0] as object, { config: {} });
   Object.assign(own.status.nodes[0] as object, { subnets: ['10.201.0.0/24'] });
-  await seedGateways(api, [...edges, relay]);
+  await seedGateways(api, [...edges, newRelay()]);
 
   const main = await buildPretender(join(folder, 'bundle'));
   const start = async (node: string, address: string, account: typeof EDGE) => {
@@ -151,12 +122,16 @@ test('5,000 Gateways and 5,000 Nodes, seen by an edge and by a relay', async (t)
   row('  writes', ...at(idle, ({ requests }) => String(requests.filter(isWrite).length)), '0');
   row('10 changes a second: CPU, %', ...at(change, ({ percent }) => percent.toFixed(2)));
   row('  requests a second', ...at(change, perSecond));
-  row('  Gateways written', ...at(change, ({ requests }) => String(onGateways(requests).length)), `0, ${CHANGES}`);
+  row(
+    '  Gateways written',
+    ...at(change, ({ requests }) => String(requests.filter(isGatewayWrite).length)),
+    `0, ${CHANGES}`,
+  );
   for (const line of told) console.log(`    ${line}`);
 
   assert.deepEqual(idle.edge.requests.filter(isWrite), []);
   assert.deepEqual(idle.relay.requests.filter(isWrite), []);
   assert.deepEqual(change.edge.requests.filter(isWrite), [], "an edge writes nothing for others' changes");
-  assert.equal(onGateways(change.relay.requests).length, CHANGES, 'one change, one patch');
+  assert.equal(change.relay.requests.filter(isGatewayWrite).length, CHANGES, 'one change, one patch');
   for (const { memory } of Object.values(end)) assert.ok(memory < MEMORY_MIB, `${memory} MiB`);
 });

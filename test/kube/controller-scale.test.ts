@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   type ApiServer,
@@ -20,6 +21,8 @@ import { costs, gatewayName, nodeName, seedNodes, siteLabel } from './scale-worl
 
 const COUNT = 5000;
 const MEMORY_MIB = 250;
+const CHANGES = 100;
+const CHANGE_EVERY_MS = 100;
 const ACCOUNT = { namespace: 'corax', name: 'corax-controller' };
 const DIST = [fileURLToPath(new URL('../../dist/main.js', import.meta.url)), 'controller'];
 
@@ -78,17 +81,40 @@ test('5,000 Gateways and 5,000 Nodes', async (t) => {
   const idleFrom = { cpu: costs(controller.pid).cpu, at: performance.now(), requests: requests().length };
   const renewals = () => audit.of(ACCOUNT).filter((event) => isLease(event) && isWrite(event)).length;
   const first = renewals();
-  await until('the Lease was renewed ten times', () => renewals() >= first + 10);
+  await until('the Lease was renewed five times', () => renewals() >= first + 5);
   const idleSeconds = (performance.now() - idleFrom.at) / 1000;
   const idle = costs(controller.pid);
   const idleRequests = requests().slice(idleFrom.requests);
   const percent = ((idle.cpu - idleFrom.cpu) / idleSeconds) * 100;
+
+  // A node a turn gets another address, which its gateway's status has to tell.
+  const changeFrom = { cpu: idle.cpu, at: performance.now(), requests: requests().length, writes: writes().length };
+  const address = (index: number) => `172.16.${index >> 8}.${index & 255}`;
+  for (let index = 0; index < CHANGES; index += 1) {
+    const body = { status: { addresses: [{ type: 'InternalIP', address: address(index) }] } };
+    const type = 'application/strategic-merge-patch+json';
+    await api.must('PATCH', `/api/v1/nodes/${nodeName(index)}/status`, { body, type });
+    await sleep(CHANGE_EVERY_MS);
+  }
+  await until('every change is in a status', async () => {
+    const { items } = await api.must('GET', `${GATEWAYS}?limit=${CHANGES}`);
+    return items.every(({ status }: { status: { nodes: { privateIP: string }[] } }, index: number) => {
+      return status.nodes[0]?.privateIP === address(index);
+    });
+  });
+  const changeSeconds = (performance.now() - changeFrom.at) / 1000;
+  const changed = costs(controller.pid);
+  const changePercent = ((changed.cpu - changeFrom.cpu) / changeSeconds) * 100;
+  const changeWrites = writes().slice(changeFrom.writes);
 
   console.log(`    every status written    ${seconds.toFixed(1)} s, ${filled.cpu.toFixed(1)} s of processor time`);
   console.log(`    requests                ${requests().length}, of them ${writes().length} writes`);
   console.log(`    memory at most          ${idle.memory.toFixed(0)} MiB`);
   console.log(
     `    idle for ${idleSeconds.toFixed(0)} s           ${percent.toFixed(2)} % of a processor, ${idleRequests.length} requests beside the Lease`,
+  );
+  console.log(
+    `    ${CHANGES} changes in ${changeSeconds.toFixed(0)} s       ${changePercent.toFixed(2)} % of a processor, ${requests().length - changeFrom.requests} requests, ${changeWrites.length} writes`,
   );
   assert.deepEqual(wrong, []);
   assert.equal(perGateway.size, COUNT);
@@ -98,5 +124,7 @@ test('5,000 Gateways and 5,000 Nodes', async (t) => {
     'each is written once',
   );
   assert.deepEqual(idleRequests.filter(isWrite), []);
+  assert.ok(changeWrites.length <= CHANGES, `${changeWrites.length} writes for ${CHANGES} changes`);
+  assert.equal(new Set(changeWrites.map(({ objectRef }) => objectRef?.name)).size, changeWrites.length, 'one for each');
   assert.ok(idle.memory < MEMORY_MIB, `${idle.memory} MiB`);
 });

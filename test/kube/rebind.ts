@@ -70,7 +70,7 @@ export async function rebind(options: Rebinding): Promise<string[]> {
   );
   return [
     `${to - from} edges rebind at once, ${twice} of them twice, and one more while they wait:`,
-    `  written                       ${all.length} patches in ${seconds.toFixed(1)} s; ${rate} a second and a burst of ${2 * rate} at most`,
+    `  written                       ${all.length} patches in ${seconds.toFixed(1)} s; ${rate.toFixed(0)} a second and a burst of ${(2 * rate).toFixed(0)} at most`,
     `  most in one second            ${mostWithin(all, 1000)}`,
     `  the one more                  after ${(waitedFor / 1000).toFixed(2)} s, up to one of it until the tunnel is read; ${ports.size - before - 1} were waiting`,
   ];

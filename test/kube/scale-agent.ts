@@ -7,12 +7,26 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { run, stopProcess } from '../../lab/process.js';
-import { type ApiServer, until } from './api-server.js';
+import { type ApiServer, apply, makeServiceAccount, readManifests, startGatewayApi, until } from './api-server.js';
+import type { AuditLog } from './audit.js';
 import { Pod, type PodPlan } from './pod.js';
 import type { Deed, Reply, Turns } from './pretend/deeds.js';
 import { type Costs, costs } from './scale-world.js';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+export const EDGE = { namespace: 'corax', name: 'corax-edge' };
+export const RELAY = { namespace: 'corax', name: 'corax-relay' };
+
+/** An API server with all that agents find there when corax is installed. */
+export async function startForAgents(audit: AuditLog): Promise<ApiServer> {
+  const api = await startGatewayApi({ flags: audit.flags });
+  for (const account of [EDGE, RELAY]) await makeServiceAccount(api, account);
+  for (const file of ['rbac', 'policy']) {
+    for (const manifest of readManifests(`deploy/base/${file}.yaml`)) await apply(api, manifest);
+  }
+  return api;
+}
 
 /** The command as `npm run build` bundles it, but for the driver. @returns main.js */
 export async function buildPretender(folder: string): Promise<string> {

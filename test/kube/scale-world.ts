@@ -101,6 +101,21 @@ export function publishedEdge(index: number): GatewayFile {
   };
 }
 
+/** What a relay's Gateway says before its agent has written anything; at 203.0.113.1. */
+export function newRelay(): GatewayFile {
+  const endpoint = { nodeName: 'relay', type: 'tunnel', port: 4500, underNAT: false };
+  return {
+    apiVersion: 'raven.openyurt.io/v1beta1',
+    kind: 'Gateway',
+    metadata: { name: 'gw-relay' },
+    spec: { endpoints: [endpoint] },
+    status: {
+      nodes: [{ nodeName: 'relay', privateIP: '203.0.113.1', subnets: ['10.200.0.0/24'] }],
+      activeEndpoints: [endpoint],
+    },
+  };
+}
+
 export interface Costs {
   /** Seconds of processor time. */
   readonly cpu: number;
