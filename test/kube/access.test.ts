@@ -21,7 +21,7 @@ let files = 0;
 /** A kubeconfig with other settings of its cluster. */
 function kubeconfig(cluster: Readonly<Record<string, unknown>>): Access {
   const config = JSON.parse(server.kubeconfig());
-  Object.assign(config.clusters[0].cluster, cluster);
+  Object.assign(config.clusters[0].cluster, { 'tls-server-name': undefined }, cluster);
   files += 1;
   const file = join(server.folder, `access-${files}.json`);
   writeFileSync(file, JSON.stringify(config), { mode: 0o600 });

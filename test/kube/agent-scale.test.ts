@@ -129,6 +129,13 @@ test('5,000 Gateways and 5,000 Nodes, seen by an edge and by a relay', async (t)
   );
   for (const line of told) console.log(`    ${line}`);
 
+  for (const account of [EDGE, RELAY]) {
+    const refused = audit.of(account).filter(({ responseStatus }) => (responseStatus?.code ?? 0) >= 400);
+    assert.deepEqual(
+      refused.map(({ verb, requestURI }) => `${verb} ${requestURI}`),
+      [],
+    );
+  }
   assert.deepEqual(idle.edge.requests.filter(isWrite), []);
   assert.deepEqual(idle.relay.requests.filter(isWrite), []);
   assert.deepEqual(change.edge.requests.filter(isWrite), [], "an edge writes nothing for others' changes");
