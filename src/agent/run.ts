@@ -20,6 +20,7 @@ import { faultFrom } from './executor.js';
 import { explanation, peerMetrics, peerStatus } from './report.js';
 import { openStore } from './stores.js';
 import { createStory } from './story.js';
+import { Untold } from './untold.js';
 
 /** A loop that has not turned for so long is stuck: it ticks every 5 s when nothing happens. */
 const MAX_SILENCE_MS = 30_000;
@@ -50,8 +51,11 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
   const closers: Array<() => Promise<void> | void> = [() => engine.close()];
   try {
     const driver = new WireguardDriver(engine, keys.privateKey, wireguardPresharedKey(config.psk.reveal()));
+    const untold = new Untold();
     const { store, recorder, name } = await openStore(config, (error) => {
-      if (error !== null) story.trouble('events on Gateways', error);
+      untold.see(error);
+      if (error === null) story.overcome('events on Gateways');
+      else story.trouble('events on Gateways', error);
     });
     const metrics = createMetrics({
       version: VERSION,
@@ -67,7 +71,7 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
     }
 
     const onError = (error: unknown) => story.trouble('server', error);
-    const control = await serveControl(config.socket, handlers(config, agent, store), onError);
+    const control = await serveControl(config.socket, handlers(config, agent, store, untold), onError);
     closers.push(() => control.close());
     if (config.metrics !== null) {
       const server = await serveMetrics(config.metrics, metrics, onError);
@@ -90,9 +94,9 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
   }
 }
 
-function handlers(config: AgentConfig, agent: Agent, store: GatewayStore) {
+function handlers(config: AgentConfig, agent: Agent, store: GatewayStore, untold: Untold) {
   return {
-    status: () => status(config, agent, store),
+    status: () => status(config, agent, store, untold),
     explain: (gateway: string) => {
       const remote = agent.remotes.get(gateway);
       return remote === undefined ? null : explanation(agent.site, agent.remotes, remote, Date.now());
@@ -100,7 +104,7 @@ function handlers(config: AgentConfig, agent: Agent, store: GatewayStore) {
   };
 }
 
-function status(config: AgentConfig, agent: Agent, store: GatewayStore): Status {
+function status(config: AgentConfig, agent: Agent, store: GatewayStore, untold: Untold): Status {
   const { site } = agent;
   const health = store.health();
   const own = agent.gateways.own?.endpoints.find((endpoint) => endpoint.nodeName === site.node);
@@ -128,7 +132,7 @@ function status(config: AgentConfig, agent: Agent, store: GatewayStore): Status 
     },
     engine: agent.engineStats(),
     peers: peers.sort((a, b) => (a.gateway < b.gateway ? -1 : 1)),
-    errors: errors(agent, store),
+    errors: [...errors(agent, store), ...untold.errors(now)],
   };
 }
 
