@@ -2,14 +2,17 @@
  * The only importer of the addon, and the contract that native/binding keeps.
  *
  * Everything that can block (netlink, nf_tables) runs on the engine's one native thread, in the order
- * in which it was asked for; promises settle on the event loop. Addresses cross the boundary as text,
- * except in columns, where they are 16 bytes: IPv4 as an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2).
+ * in which it was asked for, and pluto, which takes its time, on one of its own; promises settle on the
+ * event loop. Addresses cross the boundary as text, except in columns, where they are 16 bytes: IPv4 as an
+ * IPv4-mapped IPv6 address (RFC 4291 2.5.5.2).
  * The addon trusts nothing: wrong types, lengths and ranges throw a TypeError before anything is sent.
  */
 import { createRequire } from 'node:module';
 import { CoraxError, messageOf } from './errors.js';
+import type { Pluto, PlutoOptions } from './native/pluto.js';
 import type { XfrmDeletions, XfrmDelta, XfrmEvent, XfrmPolicies, XfrmStates } from './native/xfrm.js';
 
+export type * from './native/pluto.js';
 export type * from './native/xfrm.js';
 
 /**
@@ -223,7 +226,7 @@ export type NetworkOp =
 
 /** An error of the kernel's, in its own words. */
 export interface NativeError extends Error {
-  readonly code: 'CORAX_NETLINK' | 'CORAX_NFT' | 'CORAX_SOCKET' | 'CORAX_CLOSED' | 'CORAX_QUEUE_FULL';
+  readonly code: 'CORAX_NETLINK' | 'CORAX_NFT' | 'CORAX_SOCKET' | 'CORAX_PLUTO' | 'CORAX_CLOSED' | 'CORAX_QUEUE_FULL';
   /** Positive errno, 0 where there is none. */
   readonly errno: number;
   /** "EEXIST" */
@@ -386,6 +389,8 @@ export interface Engine {
 
 interface Addon {
   readonly Engine: new (onEvents: (events: readonly NativeEvent[]) => void) => Engine;
+  readonly Pluto: new (socketPath: string, options?: PlutoOptions) => Pluto;
+  readonly plutoLayouts: () => string[];
 }
 
 const require = createRequire(import.meta.url);
@@ -404,4 +409,14 @@ export function loadAddon(): Addon {
 
 export function openEngine(onEvents: (events: readonly NativeEvent[]) => void): Engine {
   return new (loadAddon().Engine)(onEvents);
+}
+
+/** The socket is opened anew for each command: pluto need not run yet. */
+export function openPluto(socketPath: string, options?: PlutoOptions): Pluto {
+  return new (loadAddon().Pluto)(socketPath, options);
+}
+
+/** Versions of pluto whose layout was tried, as version() says them: "4.8" … "4.15", "5.2". */
+export function plutoLayouts(): readonly string[] {
+  return loadAddon().plutoLayouts();
 }
