@@ -12,7 +12,7 @@ import { buildProgram } from '#src/cli/program.js';
 import { statusSchema } from '#src/model/status.js';
 import { type ControlServer, serveControl } from '#src/telemetry/control.js';
 import { VERSION } from '#src/version.js';
-import { edgeStatus, peerStatus } from './fixtures.js';
+import { edgeStatus, explanation, peerStatus } from './fixtures.js';
 
 const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), 'corax-cli-'));
@@ -27,7 +27,7 @@ before(async () => {
       status: () => status,
       explain: (gateway) =>
         gateway === 'gw-b'
-          ? { gateway, facts: [['own NAT', 'Full cone NAT']], reason: 'so', wouldChange: ['x'] }
+          ? explanation({ gateway, reason: 'so' })
           : null,
     },
     (error) => assert.fail(String(error)),

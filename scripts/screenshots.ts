@@ -1,0 +1,66 @@
+/**
+ * Makes docs/images anew: the status page in light, dark and on a phone, and `corax status` and `corax explain` on a
+ * terminal, all of a made-up evening. Needs Debian's chromium.
+ *
+ *   node -C corax-source --import tsx scripts/screenshots.ts
+ */
+import { fileURLToPath } from 'node:url';
+import { FEED_LIMITS } from '#src/telemetry/page/feed.js';
+import { TRACE_LENGTH } from '#src/telemetry/page/client/state.js';
+import { createPage } from '#src/telemetry/page/page.js';
+import { serveHealth } from '#src/telemetry/server.js';
+import { launch, openTab, until } from '../test/metrics/browser.js';
+import { world } from '../test/metrics/page-world.js';
+
+const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
+
+const made = world(undefined, {
+  errors: [
+    {
+      code: 'CORAX_GATEWAY',
+      gateway: 'qingdao-kiosk-2',
+      message: 'claims 10.244.12.0/24, which is of hangzhou-plant-2',
+      since: Date.now() / 1000 - 760,
+    },
+  ],
+});
+const page = createPage(
+  {
+    ...made,
+    head: () => {
+      made.breathe();
+      return made.head();
+    },
+  },
+  { ...FEED_LIMITS, intervalMs: 40 },
+);
+const health = { live: () => null, ready: () => null };
+const server = await serveHealth({ host: '127.0.0.1', port: 0 }, health, console.error, page);
+const browser = await launch();
+try {
+  const url = `http://127.0.0.1:${server.where.port}/`;
+  for (const [name, options] of [
+    ['page-light', { colorScheme: 'light' }],
+    ['page-dark', { colorScheme: 'dark' }],
+    ['page-phone', { colorScheme: 'light', viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 }],
+  ] as const) {
+    made.log.changes = [];
+    const tab = await openTab(browser, url, options);
+    await tab.page.locator('#rows tr').first().waitFor();
+    const line = tab.page.locator('#rows tr:last-child .carries path');
+    const points = async () => ((await line.getAttribute('d')) ?? '').split('L').length;
+    await until('two minutes of round trips', async () => (await points()) >= TRACE_LENGTH - 1);
+    made.change('xian-lab', 'punching', 'trying again after 2 failed tries');
+    made.change('xian-lab', 'relayed', 'no handshake came through');
+    made.change('nanjing-line-4', 'relayed', 'direct does not answer');
+    made.change('nanjing-line-4', 'punching', 'both holes are known');
+    await tab.page.locator('#changes li').nth(3).waitFor();
+    if (name !== 'page-phone') await tab.page.getByRole('button', { name: 'nanjing-line-4' }).click();
+    await tab.page.screenshot({ path: `${folder}${name}.png`, fullPage: true, animations: 'disabled' });
+    if (tab.complaints.length > 0) console.error(name, tab.complaints);
+    await tab.page.context().close();
+  }
+} finally {
+  await browser.close();
+  await server.close();
+}
