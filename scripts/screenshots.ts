@@ -5,12 +5,12 @@
  *   node -C corax-source --import tsx scripts/screenshots.ts
  */
 import { fileURLToPath } from 'node:url';
-import { FEED_LIMITS } from '#src/telemetry/page/feed.js';
 import { TRACE_LENGTH } from '#src/telemetry/page/client/state.js';
+import { FEED_LIMITS } from '#src/telemetry/page/feed.js';
 import { createPage } from '#src/telemetry/page/page.js';
 import { serveHealth } from '#src/telemetry/server.js';
 import { launch, openTab, until } from '../test/metrics/browser.js';
-import { world } from '../test/metrics/page-world.js';
+import { evening, world } from '../test/metrics/page-world.js';
 
 const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
 
@@ -44,6 +44,7 @@ try {
     ['page-dark', { colorScheme: 'dark' }],
     ['page-phone', { colorScheme: 'light', viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 }],
   ] as const) {
+    made.list.splice(0, made.list.length, ...evening());
     made.log.changes = [];
     const tab = await openTab(browser, url, options);
     await tab.page.locator('#rows tr').first().waitFor();
@@ -52,11 +53,15 @@ try {
     await until('two minutes of round trips', async () => (await points()) >= TRACE_LENGTH - 1);
     made.change('xian-lab', 'punching', 'trying again after 2 failed tries');
     made.change('xian-lab', 'relayed', 'no handshake came through');
-    made.change('nanjing-line-4', 'relayed', 'direct does not answer');
-    made.change('nanjing-line-4', 'punching', 'both holes are known');
+    made.change('wuhan-depot', 'punching', 'direct does not answer');
+    made.change('wuhan-depot', 'direct', 'direct answers in 27.8 ms, relay in 52.3 ms');
     await tab.page.locator('#changes li').nth(3).waitFor();
-    if (name !== 'page-phone') await tab.page.getByRole('button', { name: 'nanjing-line-4' }).click();
-    await tab.page.screenshot({ path: `${folder}${name}.png`, fullPage: true, animations: 'disabled' });
+    if (name !== 'page-phone') await tab.page.getByRole('button', { name: 'hangzhou-plant-2' }).click();
+    await tab.page.screenshot({
+      path: `${folder}${name}.png`,
+      fullPage: name !== 'page-phone',
+      animations: 'disabled',
+    });
     if (tab.complaints.length > 0) console.error(name, tab.complaints);
     await tab.page.context().close();
   }

@@ -38,10 +38,13 @@ export function printable(text: string): string {
   return escapeUnsafe(text, Number.POSITIVE_INFINITY);
 }
 
+/** A space where a line may end: not before a unit. */
+const BREAK = /(?<=\S) (?!(?<=\d )(?:ms|s|min|h|d|%|B|[KMGT]iB)(?![\w%]))/;
+
 /** Breaks a text at spaces so that no line is longer than `columns`; the lines after the first are indented. */
 export function wrap(text: string, columns: number, indent: string): string {
   const lines: string[] = [];
-  const [first = '', ...words] = text.split(/(?<=\S) /);
+  const [first = '', ...words] = text.split(BREAK);
   let line = first;
   for (const word of words) {
     if (line.length + 1 + word.length > columns) {

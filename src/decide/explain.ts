@@ -42,20 +42,16 @@ export function explainRemote(
   }
   const path = memory ?? newPath(now);
   const input = pathInput(site, relation.remote, facts, now);
-  return [
-    who,
-    explainPair(site, relation.remote, input),
-    ...explainPlanes(relation.remote, path, input),
-    explainChoice(path, input),
-    explainTries(path, input),
-  ];
+  const pair = [who, explainPair(site, relation.remote, input), ...explainPlanes(relation.remote, path, input)];
+  // Where it may not be direct nothing is compared, and nothing tried
+  return input.verdict.may ? [...pair, explainChoice(path, input), explainTries(path, input)] : pair;
 }
 
 function explainWho(site: SiteFacts, gateway: Gateway, relation: Relation): ExplainedSection {
   const { active } = gateway;
   const runs = active === null ? '' : active.corax === null ? ', runs raven' : `, runs corax ${active.corax}`;
   const facts = [
-    fact('this node', `${site.node}, ${site.role === 'idle' ? 'holds no tunnel' : `a tunnel's end: ${site.role}`}`),
+    fact('this node', `${site.node}, ${site.role === 'idle' ? 'holds no tunnel' : site.role}`),
     fact('the other', active === null ? 'no active node' : `${active.nodeName}${runs}`, active === null ? 'bad' : null),
     fact('its subnets', gateway.subnets.join(', ')),
   ];

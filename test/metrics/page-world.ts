@@ -82,7 +82,7 @@ export function evening(): PeerStatus[] {
       path: 'relay',
       state: 'relayed',
       since: Date.now() / 1000 - 95,
-      reason: 'direct does not answer',
+      reason: 'no handshake came through',
       planes: { relay: plane(null, { alive: false, loss: 1 }), direct: null },
     }),
     peer('cloud', {
@@ -137,15 +137,19 @@ export function world(peers: PeerStatus[] = evening(), more: Partial<Head> = {})
     },
     breathe() {
       list.forEach((each, index) => {
-        list[index] = { ...each, planes: { relay: moved(each.planes.relay), direct: moved(each.planes.direct) } };
+        const { relay, direct } = each.planes;
+        list[index] = { ...each, planes: { relay: moved(relay), direct: moved(direct) } };
       });
     },
   };
   return made;
 }
 
+/** Halfway back to what it was at first, with a queue somewhere now and then. */
 function moved(plane: PlaneStatus | null): PlaneStatus | null {
   if (plane?.rttMs == null) return plane;
-  const spike = Math.random() < 0.03 ? plane.rttMs * 0.4 : 0;
-  return { ...plane, rttMs: Math.max(1, plane.rttMs * (0.96 + Math.random() * 0.08) + spike - spike * Math.random()) };
+  const usual = (plane as PlaneStatus & { usual?: number }).usual ?? plane.rttMs;
+  const queue = Math.random() < 0.03 ? usual * 0.35 : 0;
+  const rttMs = (plane.rttMs + usual * (0.97 + Math.random() * 0.06)) / 2 + queue;
+  return { ...plane, rttMs, usual } as PlaneStatus;
 }

@@ -1,6 +1,6 @@
 // Made of page.html, page.css and client/ by npm run generate: change it there.
-export const SCRIPT_HASH = 'sha256-TIq0E4I1IkQJ+s7iKHmhspUlefCt+qM4gxsVkFSmfa8=';
-export const STYLE_HASH = 'sha256-Knnq1+8OcsnHBuKmjSYoDBs3xxKGO9L6UNz799x+aSw=';
+export const SCRIPT_HASH = 'sha256-o3UU3LXKwb9uwhOECrEsbeFNV7ug9Rh0vsjkG3a5qxA=';
+export const STYLE_HASH = 'sha256-82MMCT5KDU45SDQniFsIw4c2DP3J3WNyoixTfsXIhHw=';
 export const PAGE = `<!doctype html>
 <html lang="en">
   <head>
@@ -322,7 +322,7 @@ tbody tr.open:not(.detail) > * {
 tbody th {
   color: inherit;
   font-size: inherit;
-  max-width: 220px;
+  min-width: 190px;
 }
 
 .number {
@@ -404,7 +404,7 @@ tr[data-urgency="silent"] .path {
 
 .plane .ms {
   display: inline-block;
-  min-width: 76px;
+  min-width: 82px;
 }
 
 .plane.carries .ms {
@@ -421,7 +421,7 @@ tr[data-urgency="silent"] .path {
 }
 
 .spark {
-  width: 96px;
+  width: 88px;
   height: 26px;
   vertical-align: middle;
   overflow: visible;
@@ -446,7 +446,7 @@ tr[data-path="direct"] .plane.carries .spark path {
 }
 
 .why {
-  min-width: 200px;
+  min-width: 230px;
   overflow-wrap: anywhere;
 }
 
@@ -473,6 +473,7 @@ tr[data-path="direct"] .plane.carries .spark path {
 
 .detail dd {
   overflow-wrap: anywhere;
+  white-space: pre-line;
 }
 
 #more {
@@ -605,11 +606,11 @@ footer {
   }
 
   .plane .ms {
-    min-width: 66px;
+    min-width: 76px;
   }
 
   .spark {
-    width: 74px;
+    width: 72px;
   }
 
   .loss {
@@ -622,10 +623,15 @@ footer {
 
   .changes li {
     grid-template-columns: auto 1fr;
+    padding: 12px 0;
+  }
+
+  .changes .move,
+  .changes .reason {
+    grid-column: 1 / -1;
   }
 
   .changes .reason {
-    grid-column: 1 / -1;
     color: var(--soft);
   }
 }
@@ -977,7 +983,7 @@ footer {
       {},
       el("time", { datetime: date.toISOString(), title: date.toLocaleString() }, clock(date)),
       el("b", {}, gateway),
-      el("span", {}, \`\${from} → \`, el("span", { class: \`to-\${to}\` }, to)),
+      el("span", { class: "move" }, \`\${from} → \`, el("span", { class: \`to-\${to}\` }, to)),
       el("span", { class: "reason" }, reason)
     );
   }
@@ -1164,7 +1170,7 @@ footer {
       handshake,
       \`loss \${formatLoss(plane.loss)}\`,
       \`\${formatBytes(plane.rxBytes)} in, \${formatBytes(plane.txBytes)} out\`
-    ].join(" · ");
+    ].join("\\n");
   }
 
   var ROWS_AT_FIRST = 100;

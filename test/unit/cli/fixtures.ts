@@ -55,7 +55,13 @@ export function edgeStatus(changes: Partial<Status> = {}): Status {
     store: { kind: 'directory', synced: true, lastError: null },
     peers: [
       peerStatus(),
-      peerStatus({ gateway: 'gw-c', path: 'relay', state: 'relayed', mayBeDirect: false, reason: 'both NATs are symmetric' }),
+      peerStatus({
+        gateway: 'gw-c',
+        path: 'relay',
+        state: 'relayed',
+        mayBeDirect: false,
+        reason: 'both NATs are symmetric',
+      }),
     ],
     errors: [],
     ...changes,

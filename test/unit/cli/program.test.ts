@@ -25,10 +25,7 @@ before(async () => {
     socket,
     {
       status: () => status,
-      explain: (gateway) =>
-        gateway === 'gw-b'
-          ? explanation({ gateway, reason: 'so' })
-          : null,
+      explain: (gateway) => (gateway === 'gw-b' ? explanation({ gateway, reason: 'so' }) : null),
     },
     (error) => assert.fail(String(error)),
   );
@@ -105,7 +102,7 @@ test('peers and explain', async () => {
   assert.deepEqual(JSON.parse(one.out), { peers: [peerStatus()] });
   const explained = await corax('explain', 'gw-b', '--socket', socket);
   assert.equal(explained.code, 0);
-  assert.match(explained.out, /own NAT {2}Full cone NAT[\s\S]*so: so/);
+  assert.match(explained.out, /^gw-b \(edge-b\) {2}on the relay[\s\S]*own NAT +Symmetric NAT/);
   assert.equal(JSON.parse((await corax('explain', 'gw-b', '--socket', socket, '--json')).out).reason, 'so');
 });
 

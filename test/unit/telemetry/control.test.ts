@@ -16,8 +16,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const status = edgeStatus();
 const handlers: ControlHandlers = {
   status: () => status,
-  explain: (gateway) =>
-    gateway === 'gw/ä b' ? explanation({ gateway }) : null,
+  explain: (gateway) => (gateway === 'gw/ä b' ? explanation({ gateway }) : null),
 };
 const noErrors = (error: unknown) => assert.fail(String(error));
 

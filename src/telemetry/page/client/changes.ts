@@ -15,7 +15,7 @@ function line({ at, gateway, from, to, reason }: PathChange): HTMLElement {
     {},
     el('time', { datetime: date.toISOString(), title: date.toLocaleString() }, clock(date)),
     el('b', {}, gateway),
-    el('span', {}, `${from} → `, el('span', { class: `to-${to}` }, to)),
+    el('span', { class: 'move' }, `${from} → `, el('span', { class: `to-${to}` }, to)),
     el('span', { class: 'reason' }, reason),
   );
 }

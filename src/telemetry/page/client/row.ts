@@ -139,5 +139,5 @@ function describePlane(plane: PlaneStatus | null, now: number): string {
     handshake,
     `loss ${formatLoss(plane.loss)}`,
     `${formatBytes(plane.rxBytes)} in, ${formatBytes(plane.txBytes)} out`,
-  ].join(' · ');
+  ].join('\n');
 }
