@@ -32,6 +32,7 @@ const page = createPage(
       return made.head();
     },
   },
+  console.error,
   { ...FEED_LIMITS, intervalMs: 40 },
 );
 const health = { live: () => null, ready: () => null };

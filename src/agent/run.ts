@@ -80,7 +80,7 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
     }
     if (config.health !== null) {
       const checks = { live: () => heartbeat.check(), ready: () => agent.unready() };
-      const page = config.statusPage ? createPage(pageSource(config, agent, store, history)) : null;
+      const page = config.statusPage ? createPage(pageSource(config, agent, store, history), onError) : null;
       const server = await serveHealth(config.health, checks, onError, page);
       closers.push(() => server.close());
     }

@@ -1,6 +1,6 @@
 // Made of page.html, page.css and client/ by npm run generate: change it there.
 export const SCRIPT_HASH = 'sha256-o3UU3LXKwb9uwhOECrEsbeFNV7ug9Rh0vsjkG3a5qxA=';
-export const STYLE_HASH = 'sha256-82MMCT5KDU45SDQniFsIw4c2DP3J3WNyoixTfsXIhHw=';
+export const STYLE_HASH = 'sha256-5OO+YDSDEBUOwRSJzrrEzXMxfRB+mzxogPGxvXu0+68=';
 export const PAGE = `<!doctype html>
 <html lang="en">
   <head>
@@ -541,6 +541,10 @@ footer {
     padding-top: 18px;
   }
 
+  .facts > :first-child {
+    grid-column: 1 / -1;
+  }
+
   section {
     margin-top: 34px;
   }
@@ -633,12 +637,6 @@ footer {
 
   .changes .reason {
     color: var(--soft);
-  }
-}
-
-@media (max-width: 420px) {
-  .facts {
-    grid-template-columns: 1fr;
   }
 }
 
@@ -741,7 +739,7 @@ footer {
       <p id="version"></p>
     </footer>
     <p id="announce" class="hidden" aria-live="polite"></p>
-    <noscript>This page needs JavaScript: without it, <code>corax status</code> says the same.</noscript>
+    <noscript>This page is drawn by its script, which is switched off here. <code>corax status</code> says the same.</noscript>
     <script>
 "use strict";
 (() => {

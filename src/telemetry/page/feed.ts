@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { PathChange, PeerStatus } from '../../model/status.js';
+import type { ErrorSink } from '../http.js';
 import { changeView, type Delta, difference, type Head, headView, type PeerView, type Reset, viewOf } from './view.js';
 
 export interface PageSource {
@@ -45,6 +46,7 @@ interface Reader {
 
 export class Feed {
   readonly #source: PageSource;
+  readonly #onError: ErrorSink;
   readonly #limits: FeedLimits;
   readonly #readers = new Set<Reader>();
   #last: Look | null = null;
@@ -52,8 +54,9 @@ export class Feed {
   #turning = false;
   #closed = false;
 
-  constructor(source: PageSource, limits: FeedLimits = FEED_LIMITS) {
+  constructor(source: PageSource, onError: ErrorSink, limits: FeedLimits = FEED_LIMITS) {
     this.#source = source;
+    this.#onError = onError;
     this.#limits = limits;
   }
 
@@ -63,6 +66,11 @@ export class Feed {
 
   get isFull(): boolean {
     return this.#readers.size >= this.#limits.readers;
+  }
+
+  /** Nobody looks, and nothing is asked of the agent. */
+  get isResting(): boolean {
+    return this.#readers.size === 0 && this.#timer === null && !this.#turning;
   }
 
   /** From now on the response is the feed's. */
@@ -89,11 +97,13 @@ export class Feed {
   }
 
   async #turn(): Promise<void> {
+    this.#timer = null;
     this.#turning = true;
     try {
       await this.#tell();
-    } catch {
-      // The readers come again by themselves, and the next turn begins anew
+    } catch (error) {
+      this.#onError(error);
+      // They come again by themselves, and are told anew
       for (const reader of this.#readers) this.#drop(reader);
     }
     this.#turning = false;

@@ -3,7 +3,7 @@
  * and errors, no secret, and changes nothing.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import { type Handler, type Reply, text } from '../http.js';
+import { type ErrorSink, type Handler, type Reply, text } from '../http.js';
 import { PAGE, SCRIPT_HASH, STYLE_HASH } from './document.generated.js';
 import { FEED_LIMITS, Feed, type FeedLimits, type PageSource } from './feed.js';
 
@@ -38,8 +38,8 @@ const STREAM_HEADERS = {
   'x-accel-buffering': 'no',
 };
 
-export function createPage(source: PageSource, limits: FeedLimits = FEED_LIMITS): StatusPage {
-  const feed = new Feed(source, limits);
+export function createPage(source: PageSource, onError: ErrorSink, limits: FeedLimits = FEED_LIMITS): StatusPage {
+  const feed = new Feed(source, onError, limits);
   return {
     answer(path, headers, loopback) {
       if (path !== '/' && path !== '/events') return null;
