@@ -1,6 +1,6 @@
 // Made of page.html, page.css and client/ by npm run generate: change it there.
 export const SCRIPT_HASH = 'sha256-o3UU3LXKwb9uwhOECrEsbeFNV7ug9Rh0vsjkG3a5qxA=';
-export const STYLE_HASH = 'sha256-5OO+YDSDEBUOwRSJzrrEzXMxfRB+mzxogPGxvXu0+68=';
+export const STYLE_HASH = 'sha256-y5+JGMRNVK+x7J6VwvGn1ZTfuXgpnKVuZ9dgx3q73HE=';
 export const PAGE = `<!doctype html>
 <html lang="en">
   <head>
@@ -575,6 +575,9 @@ footer {
 
   thead {
     position: absolute;
+    width: 1px;
+    height: 1px;
+    overflow: hidden;
     clip-path: inset(50%);
   }
 
@@ -637,6 +640,13 @@ footer {
 
   .changes .reason {
     color: var(--soft);
+  }
+}
+
+@media (max-width: 360px) {
+  .spark {
+    display: block;
+    margin-top: 4px;
   }
 }
 
