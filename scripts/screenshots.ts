@@ -5,14 +5,25 @@
  *   node -C corax-source --import tsx scripts/screenshots.ts
  */
 import { fileURLToPath } from 'node:url';
+import { renderExplanation } from '#src/cli/explain.js';
+import { renderStatus } from '#src/cli/status-view.js';
 import { TRACE_LENGTH } from '#src/telemetry/page/client/state.js';
 import { FEED_LIMITS } from '#src/telemetry/page/feed.js';
 import { createPage } from '#src/telemetry/page/page.js';
 import { serveHealth } from '#src/telemetry/server.js';
 import { launch, openTab, until } from '../test/metrics/browser.js';
 import { evening, world } from '../test/metrics/page-world.js';
+import { explained, toHtml } from './terminal-pictures.js';
 
 const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
+
+const NO_ENGINE = { wireguardMessages: 0, wireguardPeers: 0, routeMessages: 0, nftTransactions: 0, probesSent: 0 };
+const TERMINAL_STYLE = `
+  body { margin: 0; background: #17191c; }
+  pre { display: inline-block; margin: 0; padding: 24px 28px; min-width: 664px; box-sizing: border-box; background: #17191c;
+    color: #d6d8db; font: 13px/1.5 ui-monospace, 'DejaVu Sans Mono', monospace; }
+  i { font-style: normal; color: #7fb0ff; }
+  .s1 { font-weight: bold; color: #fff; } .s2 { color: #8d939b; } .s31 { color: #f0827a; } .s32 { color: #5bc79c; } .s33 { color: #e0ab4b; }`;
 
 const made = world(undefined, {
   errors: [
@@ -66,7 +77,20 @@ try {
     if (tab.complaints.length > 0) console.error(name, tab.complaints);
     await tab.page.context().close();
   }
+  const now = Date.now() / 1000;
+  const status = { ...made.head(), engine: NO_ENGINE, peers: evening() };
+  const terminal = { columns: 80, color: true };
+  await shootTerminal('status', 'corax status', renderStatus(status, terminal, now));
+  await shootTerminal('explain', 'corax explain hangzhou-plant-2', renderExplanation(explained(), terminal, now));
 } finally {
   await browser.close();
   await server.close();
+}
+
+async function shootTerminal(name: string, command: string, text: string): Promise<void> {
+  const context = await browser.newContext({ viewport: { width: 720, height: 400 }, deviceScaleFactor: 1.5 });
+  const tab = await context.newPage();
+  await tab.setContent(`<style>${TERMINAL_STYLE}</style><pre><i>$ ${command}</i>\n${toHtml(text)}</pre>`);
+  await tab.locator('pre').screenshot({ path: `${folder}${name}.png` });
+  await context.close();
 }

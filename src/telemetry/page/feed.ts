@@ -28,7 +28,7 @@ export interface FeedLimits {
 export const FEED_LIMITS: FeedLimits = { readers: 8, intervalMs: 1000, lateTurns: 10, backlog: 16 << 20 };
 
 /** Between two of these the loop has its turn. */
-const PEERS_PER_SLICE = 200;
+const PEERS_PER_SLICE = 100;
 
 /** What is known of all at one moment. */
 interface Look {
@@ -137,7 +137,7 @@ export class Feed {
 
   async #send(readers: readonly Reader[], messages: Iterable<string>): Promise<void> {
     for (const message of messages) {
-      for (const reader of readers) {
+      for (const reader of message === '' ? [] : readers) {
         const { response } = reader;
         if (response.writableEnded || response.destroyed) continue;
         response.write(message);
@@ -188,14 +188,20 @@ function indexOrEnd<T>(list: readonly T[], item: T | undefined): number {
   return index < 0 ? list.length : index;
 }
 
-/** The changed peers, so many a message; what else there is to say comes with the last, which there always is. */
+/**
+ * The changed peers, so many a message; what else there is to say comes with the last, which there always is. An
+ * empty one only lets others have their turn.
+ */
 function* inSlices(
   before: ReadonlyMap<string, PeerView> | undefined,
   { peers }: Look,
   rest: Delta = { now: Date.now() / 1000 },
 ): Generator<string> {
   let changed: [string, Partial<PeerView>][] = [];
+  let looked = 0;
   for (const [gateway, view] of peers) {
+    looked += 1;
+    if (looked % PEERS_PER_SLICE === 0) yield '';
     const what = difference(before?.get(gateway), view);
     if (what === null) continue;
     changed.push([gateway, what]);

@@ -85,9 +85,13 @@ export function difference(before: PeerView | undefined, after: PeerView): Parti
   return Object.keys(changed).length === 0 ? null : (changed as Partial<PeerView>);
 }
 
+/** Of what a view is made of: plain values, lists, and maps of them. */
 function same(a: unknown, b: unknown): boolean {
   if (a === b) return true;
-  return typeof a === 'object' && typeof b === 'object' && JSON.stringify(a) === JSON.stringify(b);
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const [before, after] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  const keys = Object.keys(after);
+  return keys.length === Object.keys(before).length && keys.every((key) => same(before[key], after[key]));
 }
 
 /** The peers as they are after a delta; the map is changed in place. */
