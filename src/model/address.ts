@@ -160,6 +160,11 @@ export function isPrivate(ip: Ip): boolean {
   return privateUse.some((prefix) => contains(prefix, ip));
 }
 
+/** 127.0.0.0/8 or ::1 (RFC 1122 3.2.1.3, RFC 4291 2.5.3), as Node gives it too. */
+export function isLoopback(host: string): boolean {
+  return /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(host) || host === '::1';
+}
+
 export function isPort(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65535;
 }
