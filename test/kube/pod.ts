@@ -1,6 +1,6 @@
 /** A pod on a node's network, and the agent in it: namespaces of its own, the service account where a kubelet mounts it. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { request } from 'node:http';
