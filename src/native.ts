@@ -328,6 +328,8 @@ export interface EngineStats {
   readonly queueLength: number;
   readonly probesSent: number;
   readonly nftTransactions: number;
+  /** Initiations of WireGuard handshakes that came while the tap was open and that this node has not answered. */
+  readonly handshakesUnanswered: number;
 }
 
 export interface Engine {

@@ -107,6 +107,7 @@ export class Agent {
         if (this.#site.role === 'relay') story.harvested(remote.gateway.name, to);
         else this.#refresh();
       },
+      looked: (plane) => story.looked(plane, this.#site.role === 'relay'),
       networkChanged: () => this.#lookAtNetwork(),
       rearm: () => this.#arm(),
       failed: story.trouble,

@@ -22,6 +22,8 @@ export interface ObserverParts {
   readonly mark: (owner: string) => void;
   /** A relay-plane peer moved: on an edge that is where a relay is, on a relay an edge's hole. */
   readonly peerMoved: (remote: Remote, to: HostPort | null) => void;
+  /** The peers of a plane were read. */
+  readonly looked: (plane: Plane) => void;
   /** Links, addresses or routes changed. */
   readonly networkChanged: () => Promise<void>;
   /** Opens anew what the engine hears by, as far as it was lost. */
@@ -157,7 +159,7 @@ export class Observer {
   }
 
   async #poll(): Promise<void> {
-    const { driver, prober, remotes, mark, failed, worked } = this.#parts;
+    const { driver, prober, remotes, mark, looked, failed, worked } = this.#parts;
     for (const plane of PLANES) {
       const device = this.#deviceOf(plane);
       if (device === null) continue;
@@ -165,6 +167,7 @@ export class Observer {
         const { altered, peers } = await driver.poll(device);
         if (altered) this.#deviceAltered(device);
         await this.#onPeers(plane, peers);
+        looked(plane);
         worked(`poll ${DEVICES[plane]}`);
       } catch (error) {
         if (codeOf(error) === 'CORAX_CLOSED') return;

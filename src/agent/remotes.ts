@@ -8,6 +8,14 @@ import type { PublicKey } from '../model/key.js';
 import { PLANES, type Plane } from '../model/names.js';
 import type { PeerUpdate } from '../tunnel/driver.js';
 
+/** Counted since the agent began, over all peers and probe targets of a plane: unlike theirs, these never fall. */
+export interface Totals {
+  rxBytes: number;
+  txBytes: number;
+  probesSent: number;
+  probesLost: number;
+}
+
 export interface Remote {
   gateway: Gateway;
   path: PathMemory | null;
@@ -17,6 +25,9 @@ export interface Remote {
   differsSince: number | null;
   /** When both holes were known and the running try began; null when it was counted or none runs. */
   puttingThroughSince: number | null;
+  readonly totals: Readonly<Record<Plane, Totals>>;
+  /** Of the latest handshake of this node that was answered, milliseconds. */
+  handshakeRttMs: number | null;
 }
 
 const UNSEEN: RemoteFacts = {
@@ -56,12 +67,15 @@ export class Remotes {
     if (active?.probeAddress) this.#byProbeAddress.set(active.probeAddress, gateway.name);
     // Another key is another peer: nothing that was seen of the old one is true of it.
     const same = before !== undefined && before.gateway.active?.publicKey === active?.publicKey;
-    const remote: Remote = same ? before : newRemote(gateway);
+    const remote: Remote = same ? before : newRemote(gateway, before?.totals);
     remote.gateway = gateway;
     const stranger = active?.publicKey ? this.#strangers.get(active.publicKey) : undefined;
     if (active?.publicKey && stranger !== undefined) {
       this.#strangers.delete(active.publicKey);
-      for (const plane of PLANES) remote.facts = withPeer(remote.facts, plane, stranger[plane] ?? null);
+      for (const plane of PLANES) {
+        remote.facts = withPeer(remote.facts, plane, stranger[plane] ?? null);
+        count(remote.totals[plane], null, stranger[plane]);
+      }
     }
     this.#byName.set(gateway.name, remote);
     return remote;
@@ -93,6 +107,7 @@ export class Remotes {
       return null;
     }
     const { peer } = remote.facts[plane];
+    if (!update.gone) count(remote.totals[plane], peer, update);
     remote.facts = withPeer(remote.facts, plane, update.gone ? null : merge(peer, update, now));
     return remote;
   }
@@ -124,6 +139,7 @@ export class Remotes {
   seeProbe(name: string, plane: Plane, probe: ProbeFacts | null): Remote | null {
     const remote = this.#byName.get(name);
     if (remote === undefined) return null;
+    countProbes(remote.totals[plane], remote.facts[plane].probe, probe);
     remote.facts = { ...remote.facts, [plane]: { ...remote.facts[plane], probe } };
     return remote;
   }
@@ -136,7 +152,7 @@ export class Remotes {
   }
 }
 
-function newRemote(gateway: Gateway): Remote {
+function newRemote(gateway: Gateway, totals?: Remote['totals']): Remote {
   return {
     gateway,
     path: null,
@@ -144,7 +160,29 @@ function newRemote(gateway: Gateway): Remote {
     complaint: null,
     differsSince: null,
     puttingThroughSince: null,
+    // They are the gateway's, whatever key it has.
+    totals: totals ?? { relay: noTotals(), direct: noTotals() },
+    handshakeRttMs: null,
   };
+}
+
+function noTotals(): Totals {
+  return { rxBytes: 0, txBytes: 0, probesSent: 0, probesLost: 0 };
+}
+
+type Bytes = Pick<PeerFacts, 'rxBytes' | 'txBytes'>;
+
+function count(totals: Totals, before: Bytes | null, now: Bytes | undefined): void {
+  totals.rxBytes += grown(before?.rxBytes ?? 0, now?.rxBytes ?? 0);
+  totals.txBytes += grown(before?.txBytes ?? 0, now?.txBytes ?? 0);
+}
+
+/** Another generation is another target, which counts from zero. */
+function countProbes(totals: Totals, before: ProbeFacts | null, now: ProbeFacts | null): void {
+  if (now === null) return;
+  const known = before?.generation === now.generation ? before : null;
+  totals.probesSent += grown(known?.sent ?? 0, now.sent);
+  totals.probesLost += grown(known?.lost ?? 0, now.lost);
 }
 
 function withPeer(facts: RemoteFacts, plane: Plane, peer: PeerFacts | null): RemoteFacts {

@@ -2,6 +2,7 @@
 import type { PathMemory } from '../decide/path.js';
 import { messageOf } from '../errors.js';
 import { formatHostPort, type HostPort } from '../model/address.js';
+import type { Plane } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
 import type { PublishDeed } from '../model/step.js';
 import { type Logger, peerLogger } from '../telemetry/log.js';
@@ -22,6 +23,7 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
     return known;
   };
   const troubles = new Map<string, string>();
+  let ownNat = 'unknown';
 
   return {
     transition(remote: Remote, from: PathMemory | null, to: PathMemory): void {
@@ -30,11 +32,16 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       tell.transition(name, from, to);
       peer(name).info({ from: before, to: to.state }, to.reason);
       metrics.pathTransitions.inc({ from: before, to: to.state, reason: cause(from, to) });
+      if (before === 'punching') {
+        const remoteNat = remote.gateway.active?.natType ?? 'unknown';
+        metrics.holePunchAttempts.inc({ local_nat: ownNat, remote_nat: remoteNat, result: resultOf(from, to) });
+      }
       if (to.state === 'punching' && before === 'relayed') remote.puttingThroughSince = to.startedAt;
       if (to.state === 'direct' && remote.puttingThroughSince !== null) {
         const handshake = (remote.facts.direct.peer?.lastHandshake ?? 0) * 1000;
         const at = handshake >= remote.puttingThroughSince ? handshake : to.since;
-        metrics.timeToDirect.observe((at - remote.puttingThroughSince) / 1000);
+        const attempt = from?.failures === 0 && !from.proven ? 'first' : 'retry';
+        metrics.timeToDirect.observe({ attempt, driver: metrics.driver }, (at - remote.puttingThroughSince) / 1000);
         remote.puttingThroughSince = null;
       }
     },
@@ -44,8 +51,8 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       if (isRare(times)) logger.warn({ stage, times, err: error }, `${step.op} ${filedUnder(step)} failed`);
     },
 
-    applied(_stage: Stage, seconds: number): void {
-      metrics.applyDuration.observe(seconds);
+    applied(stage: Stage, seconds: number): void {
+      metrics.applyDuration.observe({ driver: metrics.driver, stage }, seconds);
     },
 
     turned(_steps: number): void {
@@ -55,6 +62,7 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
     nat(report: NatReport | null): void {
       if (report === null) return;
       const { type, mapping, filtering } = report;
+      ownNat = type ?? 'unknown';
       metrics.setNat({ type: type ?? 'unknown', mapping: mapping ?? 'unknown', filtering: filtering ?? 'unknown' });
       for (const { status } of report.servers) metrics.stunRequests.inc({ result: status });
       logger.info({ type, mapping, filtering, udpBlocked: report.udpBlocked }, 'NAT behaviour found');
@@ -65,6 +73,21 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       metrics.harvestChanges.inc();
       // A relay sees all its edges at once when it starts: nobody's logger is made for nothing.
       if (logger.isLevelEnabled('debug')) peer(gateway).debug({ hole: formatHostPort(hole) }, 'seen at');
+    },
+
+    /** A plane's peers were read. What a relay reads of its own plane is the harvest. */
+    looked(plane: Plane, isRelay: boolean): void {
+      if (plane === 'relay') metrics.harvestLast.set(isRelay ? Date.now() / 1000 : 0);
+    },
+
+    shookHands(remote: Remote, rttMs: number): void {
+      remote.handshakeRttMs = rttMs;
+      metrics.handshakeRtt.observe(rttMs / 1000);
+    },
+
+    /** What the kernel made of an answer to its handshake. */
+    handshakeEnded(result: 'completed' | 'refused'): void {
+      metrics.handshakes.inc({ result });
     },
 
     published(deed: PublishDeed): void {
@@ -100,6 +123,12 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
 /** Once, then rarer and rarer: what fails is retried for as long as it is wanted. */
 function isRare(times: number): boolean {
   return (times & (times - 1)) === 0;
+}
+
+/** How a try to open the direct plane ended. */
+function resultOf(from: PathMemory | null, to: PathMemory): 'direct' | 'failed' | 'given-up' {
+  if (to.state === 'direct') return 'direct';
+  return to.failures > (from?.failures ?? 0) ? 'failed' : 'given-up';
 }
 
 /** Few values, because they are a label. */

@@ -55,6 +55,7 @@ function rig() {
     world,
     mark: (owner) => marked.push(owner),
     peerMoved: (_, to) => moved.push(to === null ? null : formatHostPort(to)),
+    looked: () => {},
     networkChanged: async () => {
       looks.push('look');
     },
