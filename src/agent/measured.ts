@@ -67,9 +67,12 @@ function tunnelsOf(world: World, { gateway, facts, totals }: Remote): TunnelMetr
   return PLANES.flatMap(tunnel);
 }
 
-export function nodeState(site: SiteFacts, store: StoreHealth, unanswered: number): NodeState {
+export function nodeState(site: SiteFacts, gateway: string | null, store: StoreHealth, unanswered: number): NodeState {
   const { synced, lastError, lastSync, refused, reads, writes } = store;
   return {
+    node: site.node,
+    gateway,
+    role: site.role,
     tunnelMtu: site.role === 'idle' ? null : tunnelMtu(site),
     store: {
       synced,

@@ -1,5 +1,6 @@
 /** Looks at the tunnel, the probes and the network, and tells whom what it saw concerns. */
 import { constants } from 'node:os';
+import { performance } from 'node:perf_hooks';
 import { codeOf } from '../errors.js';
 import { type HostPort, type Prefix, sameHostPort } from '../model/address.js';
 import { type DeviceItem, type Item, keyOf } from '../model/item.js';
@@ -36,6 +37,8 @@ export interface ObserverParts {
 const POLL_MS = 1_000;
 const EAGER_POLL_MS = 200;
 const EAGER_FOR_MS = 30_000;
+/** However often somebody asks for a look, looking takes no more than this part of the time. */
+const MOST_OF_TIME = 0.1;
 /** Everything in the kernel is compared with what it should be this often, whatever was heard. */
 const AUDIT_MS = 30_000;
 /** Network changes come in bursts. */
@@ -55,6 +58,11 @@ export class Observer {
   #polling: Promise<void> | null = null;
   /** An overrun may have been the end of what the engine hears by. */
   #armed = true;
+  /** Somebody asked for a look since the last one began; looks that follow one that was asked for. */
+  #asked = false;
+  #again = 0;
+  /** Monotonic milliseconds. */
+  #notBefore = 0;
   #stopped = false;
 
   constructor(parts: ObserverParts) {
@@ -71,6 +79,16 @@ export class Observer {
   start(): void {
     this.#schedulePoll();
     this.#auditTimer = setInterval(() => void this.audit(), AUDIT_MS);
+  }
+
+  /**
+   * The peers are to be looked at now rather than at the next poll, and once more soon after: of a first handshake the
+   * kernel only tells when its first data packet has come.
+   */
+  lookSoon(): void {
+    this.#asked = true;
+    this.#again = 1;
+    if (this.#polling === null) this.#schedulePoll();
   }
 
   async stop(): Promise<void> {
@@ -96,7 +114,7 @@ export class Observer {
       case 'network':
         this.#settle();
         break;
-      case 'raw':
+      default:
         break;
     }
   }
@@ -146,16 +164,26 @@ export class Observer {
 
   #schedulePoll(): void {
     if (this.#stopped) return;
-    const eager = this.#isPunching(Date.now());
-    this.#pollTimer = setTimeout(
-      () => {
-        this.#polling = this.#poll().finally(() => {
-          this.#polling = null;
-          this.#schedulePoll();
-        });
-      },
-      eager ? EAGER_POLL_MS : POLL_MS,
-    );
+    clearTimeout(this.#pollTimer);
+    this.#pollTimer = setTimeout(() => {
+      const started = performance.now();
+      this.#asked = false;
+      this.#polling = this.#poll().finally(() => {
+        const took = performance.now() - started;
+        this.#notBefore = performance.now() + took * (1 / MOST_OF_TIME - 1);
+        this.#polling = null;
+        this.#schedulePoll();
+      });
+    }, this.#pause());
+  }
+
+  #pause(): number {
+    if (this.#asked) return Math.max(0, Math.min(POLL_MS, this.#notBefore - performance.now()));
+    if (this.#again > 0) {
+      this.#again -= 1;
+      return EAGER_POLL_MS;
+    }
+    return this.#isPunching(Date.now()) ? EAGER_POLL_MS : POLL_MS;
   }
 
   async #poll(): Promise<void> {

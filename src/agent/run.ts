@@ -64,7 +64,8 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
       driver: driver.name,
       ...config.metricsOptions,
       peers: () => measuredPeers(config, agent, driver.name),
-      node: () => nodeState(agent.site, store.health(), engine.stats().handshakesUnanswered),
+      node: () =>
+        nodeState(agent.site, agent.gateways.own?.name ?? null, store.health(), engine.stats().handshakesUnanswered),
     });
     const heartbeat = new Heartbeat(MAX_SILENCE_MS);
     const history = new History();

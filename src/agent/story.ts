@@ -1,6 +1,6 @@
 /** What happens, told: to the log, one child a peer, and to the metrics. */
 import type { PathMemory } from '../decide/path.js';
-import { messageOf } from '../errors.js';
+import { CoraxError, messageOf } from '../errors.js';
 import { formatHostPort, type HostPort } from '../model/address.js';
 import type { Plane } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
@@ -24,6 +24,19 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
   };
   const troubles = new Map<string, string>();
   let ownNat = 'unknown';
+
+  /** Told when it changes, not each time it is met, until it is {@link overcome}. */
+  function trouble(what: string, error: unknown): void {
+    const message = messageOf(error);
+    if (troubles.get(what) === message) return;
+    troubles.set(what, message);
+    logger.warn({ err: error }, what);
+  }
+
+  /** It works: should it fail again, that is told again. */
+  function overcome(what: string): void {
+    if (troubles.delete(what)) logger.info(`${what}: works again`);
+  }
 
   return {
     transition(remote: Remote, from: PathMemory | null, to: PathMemory): void {
@@ -86,8 +99,11 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
     },
 
     /** What the kernel made of an answer to its handshake. */
-    handshakeEnded(result: 'completed' | 'refused'): void {
+    handshakeEnded({ gateway }: Remote, result: 'completed' | 'refused'): void {
       metrics.handshakes.inc({ result });
+      const what = `handshake with ${gateway.name}`;
+      if (result === 'completed') overcome(what);
+      else trouble(what, new CoraxError('CORAX_PSK', 'it answers, and the two pre-shared keys differ'));
     },
 
     published(deed: PublishDeed): void {
@@ -105,18 +121,8 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       peer(gateway).warn({ code: 'CORAX_GATEWAY' }, `refused: ${reason}`);
     },
 
-    /** Told when it changes, not each time it is met, until it is {@link overcome}. */
-    trouble(what: string, error: unknown): void {
-      const message = messageOf(error);
-      if (troubles.get(what) === message) return;
-      troubles.set(what, message);
-      logger.warn({ err: error }, what);
-    },
-
-    /** It works: should it fail again, that is told again. */
-    overcome(what: string): void {
-      if (troubles.delete(what)) logger.info(`${what}: works again`);
-    },
+    trouble,
+    overcome,
   };
 }
 

@@ -2,6 +2,10 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
 export interface NodeState {
+  readonly node: string;
+  /** Its own gateway's name; null while it belongs to none. */
+  readonly gateway: string | null;
+  readonly role: 'edge' | 'relay' | 'idle';
   /** Of the tunnel devices, bytes; null while the node holds no tunnel. */
   readonly tunnelMtu: number | null;
   readonly store: {
@@ -41,6 +45,17 @@ export function nodeGauges(registry: Registry, state: () => NodeState): void {
         this.inc(value(state()));
       },
     });
+  new Gauge({
+    name: 'corax_node_info',
+    help: 'Always 1; whose metrics these are, is in the labels.',
+    labelNames: ['node_name', 'gateway', 'role'],
+    registers,
+    collect() {
+      const { node, gateway, role } = state();
+      this.reset();
+      this.set({ node_name: node, gateway: gateway ?? '', role }, 1);
+    },
+  });
   gauge('corax_tunnel_mtu_bytes', 'MTU of the tunnel devices; 0 = this node holds no tunnel.', (now) => {
     return now.tunnelMtu ?? 0;
   });

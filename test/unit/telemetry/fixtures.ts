@@ -2,6 +2,9 @@
 import type { MetricsOptions, NodeState, PeerMetrics, PlaneMetrics } from '#src/telemetry/metrics.js';
 
 export const NODE_STATE: NodeState = {
+  node: 'edge-a',
+  gateway: 'gw-a',
+  role: 'edge',
   tunnelMtu: 1420,
   store: { synced: true, ok: true, refusedUs: false, lastSync: 1_790_000_000_500, refused: 0, reads: 3, writes: 2 },
   handshakesUnanswered: 0,

@@ -178,6 +178,7 @@ test('the whole exposition is one valid text, and asks for the peers once a scra
     ['corax_handshake_rtt_seconds_count', 0],
     ['corax_apply_duration_seconds_count{driver="wireguard",stage="tunnel"}', 1],
     ['corax_nat_info{type="Symmetric NAT",mapping="address-dependent",filtering="unknown"}', 1],
+    ['corax_node_info{node_name="edge-a",gateway="gw-a",role="edge"}', 1],
     ['corax_tunnel_mtu_bytes', 1420],
     ['corax_store_synced', 1],
     ['corax_store_up', 1],
