@@ -24,6 +24,7 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
   };
   const troubles = new Map<string, string>();
   let ownNat = 'unknown';
+  prime(metrics);
 
   /** Told when it changes, not each time it is met, until it is {@link overcome}. */
   function trouble(what: string, error: unknown): void {
@@ -48,6 +49,11 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       if (before === 'punching') {
         const remoteNat = remote.gateway.active?.natType ?? 'unknown';
         metrics.holePunchAttempts.inc({ local_nat: ownNat, remote_nat: remoteNat, result: resultOf(from, to) });
+      }
+      if (to.state === 'punching') {
+        const remoteNat = remote.gateway.active?.natType ?? 'unknown';
+        for (const result of RESULTS)
+          metrics.holePunchAttempts.inc({ local_nat: ownNat, remote_nat: remoteNat, result }, 0);
       }
       if (to.state === 'punching' && before === 'relayed') remote.puttingThroughSince = to.startedAt;
       if (to.state === 'direct' && remote.puttingThroughSince !== null) {
@@ -131,8 +137,27 @@ function isRare(times: number): boolean {
   return (times & (times - 1)) === 0;
 }
 
+const RESULTS = ['direct', 'failed', 'given-up'] as const;
+
+const CHANGES = [
+  { from: 'relayed', to: 'punching', reason: 'try' },
+  { from: 'punching', to: 'direct', reason: 'answers' },
+  { from: 'punching', to: 'relayed', reason: 'gave-up' },
+  { from: 'direct', to: 'punching', reason: 'direct-failed' },
+  { from: 'direct', to: 'relayed', reason: 'direct-failed' },
+] as const;
+
+/** Prometheus sees how much a counter rises, and nothing of a first rise that it was not there before. */
+function prime(metrics: Metrics): void {
+  for (const change of CHANGES) metrics.pathTransitions.inc(change, 0);
+  for (const attempt of ['first', 'retry']) metrics.timeToDirect.zero({ attempt, driver: metrics.driver });
+  for (const stage of ['tunnel', 'network', 'probe', 'punch', 'publish']) metrics.reconcileErrors.inc({ stage }, 0);
+  for (const result of ['answered', 'refused', 'no-answer', 'unresolved']) metrics.stunRequests.inc({ result }, 0);
+  for (const result of ['completed', 'refused']) metrics.handshakes.inc({ result }, 0);
+}
+
 /** How a try to open the direct plane ended. */
-function resultOf(from: PathMemory | null, to: PathMemory): 'direct' | 'failed' | 'given-up' {
+function resultOf(from: PathMemory | null, to: PathMemory): (typeof RESULTS)[number] {
   if (to.state === 'direct') return 'direct';
   return to.failures > (from?.failures ?? 0) ? 'failed' : 'given-up';
 }

@@ -154,7 +154,7 @@ export function panelQueries(file: string, variables: Readonly<Record<string, st
     targets.map(({ refId, expr }): [string, string] => [
       `${title} ${refId}`,
       expr.replaceAll(
-        /\$(\w+)/g,
+        /\$([a-z_]+)/g,
         (_, name: string) => variables[name] ?? assert.fail(`no variable ${name} in ${title}`),
       ),
     ]),
