@@ -194,7 +194,8 @@ const ADVICE: Readonly<Record<number, string>> = {
 /** OpenSSL's words for a certificate, as Node gives them. */
 const BAD_CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(?:GET_ISSUER|VERIFY)/;
 
-function isDenied(error: unknown): boolean {
+/** Is it about a certificate, a token or a permission, which waiting does not mend? */
+export function isDenied(error: unknown): boolean {
   if (!(error instanceof ApiError)) return false;
   return error.status === 401 || error.status === 403 || BAD_CERTIFICATE.test(codeOf(error.cause) ?? '');
 }
