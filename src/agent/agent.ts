@@ -3,7 +3,7 @@ import type { AgentConfig } from '../config.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
-import { DEVICES, DIRECT_PORT, TUNNEL_PORT } from '../model/names.js';
+import { DEVICES } from '../model/names.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
 import { Network, type NodeAddress } from '../network/network.js';
@@ -14,7 +14,7 @@ import { VERSION } from '../version.js';
 import { Executor, type Fault } from './executor.js';
 import { Failures } from './failures.js';
 import { Gateways } from './gateways.js';
-import { Handshakes } from './handshakes.js';
+import { Handshakes, tapHandshakes } from './handshakes.js';
 import { Loop } from './loop.js';
 import { NatFacts } from './nat-facts.js';
 import { Observer } from './observer.js';
@@ -259,17 +259,13 @@ export class Agent {
     this.#refresh();
   }
 
-  /** Only WireGuard's are known by their looks; nothing but what is measured depends on it. */
+  /** Nothing but what is measured depends on it. */
   async #tapHandshakes(): Promise<void> {
-    if (this.#parts.driver.name !== 'wireguard') return;
-    const device = this.#underlay?.device;
-    try {
-      const ports = [TUNNEL_PORT, DIRECT_PORT];
-      await this.#parts.engine.handshakeTap(device === undefined ? null : { device, ports });
-      this.#story.overcome('handshake tap');
-    } catch (error) {
-      this.#story.trouble('handshake tap', error);
-    }
+    const { engine, driver } = this.#parts;
+    await tapHandshakes(engine, driver.name, this.#underlay?.device ?? null).then(
+      () => this.#story.overcome('handshake tap'),
+      (error: unknown) => this.#story.trouble('handshake tap', error),
+    );
   }
 
   /** One that no device of the node's own holds must be delivered here all the same, once it is set on ours. */

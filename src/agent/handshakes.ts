@@ -1,7 +1,8 @@
 /** What WireGuard's handshakes, seen on the wire, say of the remotes. */
 import type { HostPort, Ip } from '../model/address.js';
-import { PLANES } from '../model/names.js';
-import type { NativeEvent } from '../native.js';
+import { DIRECT_PORT, PLANES, TUNNEL_PORT } from '../model/names.js';
+import type { Engine, NativeEvent } from '../native.js';
+import type { TunnelDriver } from '../tunnel/driver.js';
 import type { Remote, Remotes } from './remotes.js';
 
 export interface HandshakeEvents {
@@ -19,6 +20,16 @@ const SETTLED_MS = 2_000;
 const SLACK_MS = 3_000;
 
 type Answer = Extract<NativeEvent, { type: 'handshake' }>;
+
+/** On the uplink; only WireGuard's are known by their looks. Rejects where no packet socket can be had. */
+export async function tapHandshakes(
+  engine: Pick<Engine, 'handshakeTap'>,
+  driver: TunnelDriver['name'],
+  device: string | null,
+): Promise<void> {
+  if (driver !== 'wireguard') return;
+  await engine.handshakeTap(device === null ? null : { device, ports: [TUNNEL_PORT, DIRECT_PORT] });
+}
 
 export class Handshakes {
   readonly #remotes: Remotes;

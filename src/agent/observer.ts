@@ -1,6 +1,5 @@
 /** Looks at the tunnel, the probes and the network, and tells whom what it saw concerns. */
 import { constants } from 'node:os';
-import { performance } from 'node:perf_hooks';
 import { codeOf } from '../errors.js';
 import { type HostPort, type Prefix, sameHostPort } from '../model/address.js';
 import { type DeviceItem, type Item, keyOf } from '../model/item.js';
@@ -10,6 +9,7 @@ import type { NativeError, NativeEvent } from '../native.js';
 import { isNetworkItem, type Network } from '../network/network.js';
 import { type Prober, statedPath } from '../probe/prober.js';
 import type { PeerUpdate, TunnelDriver } from '../tunnel/driver.js';
+import { Pace } from './pace.js';
 import type { Remote, Remotes } from './remotes.js';
 import { hangsOn, SITE, type World } from './world.js';
 
@@ -33,12 +33,8 @@ export interface ObserverParts {
   readonly worked: (what: string) => void;
 }
 
-/** Counters and handshakes are read this often; while somebody is being punched through to, more often. */
-const POLL_MS = 1_000;
-const EAGER_POLL_MS = 200;
+/** While somebody is being punched through to, counters and handshakes are read more often, for so long. */
 const EAGER_FOR_MS = 30_000;
-/** However often somebody asks for a look, looking takes no more than this part of the time. */
-const MOST_OF_TIME = 0.1;
 /** Everything in the kernel is compared with what it should be this often, whatever was heard. */
 const AUDIT_MS = 30_000;
 /** Network changes come in bursts. */
@@ -52,17 +48,13 @@ const UNKNOWN_FIREWALL: Item = { kind: 'firewall', relays: null, relaying: false
 
 export class Observer {
   readonly #parts: ObserverParts;
+  readonly #pace = new Pace();
   #pollTimer: NodeJS.Timeout | undefined;
   #auditTimer: NodeJS.Timeout | undefined;
   #settleTimer: NodeJS.Timeout | undefined;
   #polling: Promise<void> | null = null;
   /** An overrun may have been the end of what the engine hears by. */
   #armed = true;
-  /** Somebody asked for a look since the last one began; looks that follow one that was asked for. */
-  #asked = false;
-  #again = 0;
-  /** Monotonic milliseconds. */
-  #notBefore = 0;
   #stopped = false;
 
   constructor(parts: ObserverParts) {
@@ -86,8 +78,7 @@ export class Observer {
    * kernel only tells when its first data packet has come.
    */
   lookSoon(): void {
-    this.#asked = true;
-    this.#again = 1;
+    this.#pace.ask();
     if (this.#polling === null) this.#schedulePoll();
   }
 
@@ -165,25 +156,17 @@ export class Observer {
   #schedulePoll(): void {
     if (this.#stopped) return;
     clearTimeout(this.#pollTimer);
-    this.#pollTimer = setTimeout(() => {
-      const started = performance.now();
-      this.#asked = false;
-      this.#polling = this.#poll().finally(() => {
-        const took = performance.now() - started;
-        this.#notBefore = performance.now() + took * (1 / MOST_OF_TIME - 1);
-        this.#polling = null;
-        this.#schedulePoll();
-      });
-    }, this.#pause());
-  }
-
-  #pause(): number {
-    if (this.#asked) return Math.max(0, Math.min(POLL_MS, this.#notBefore - performance.now()));
-    if (this.#again > 0) {
-      this.#again -= 1;
-      return EAGER_POLL_MS;
-    }
-    return this.#isPunching(Date.now()) ? EAGER_POLL_MS : POLL_MS;
+    this.#pollTimer = setTimeout(
+      () => {
+        this.#pace.began();
+        this.#polling = this.#poll().finally(() => {
+          this.#pace.ended();
+          this.#polling = null;
+          this.#schedulePoll();
+        });
+      },
+      this.#pace.next(this.#isPunching(Date.now())),
+    );
   }
 
   async #poll(): Promise<void> {
