@@ -6,7 +6,7 @@ import { type Relation, relationTo } from '../decide/remote.js';
 import type { PlaneFacts, SiteFacts } from '../model/facts.js';
 import { DEVICES, PLANES, type Plane } from '../model/names.js';
 import type { StoreHealth } from '../store/store.js';
-import type { NodeState, PeerMetrics, PlaneMetrics } from '../telemetry/metrics.js';
+import type { NatPair, NodeState, PeerMetrics, PlaneMetrics } from '../telemetry/metrics.js';
 import type { TunnelMetrics } from '../telemetry/peer-metrics.js';
 import type { Remote, Totals } from './remotes.js';
 import { pathOf } from './report.js';
@@ -65,6 +65,15 @@ function tunnelsOf(world: World, { gateway, facts, totals }: Remote): TunnelMetr
     return [{ device: DEVICES[plane], allowedIps, lastHandshake: peer.lastHandshake, rxBytes, txBytes }];
   };
   return PLANES.flatMap(tunnel);
+}
+
+/** Of this edge and each kind of remote edge. */
+export function natPairs(site: SiteFacts, remotes: Iterable<Remote>): NatPair[] {
+  if (site.role !== 'edge') return [];
+  const remoteTypes = new Set<string>();
+  for (const { gateway } of remotes) if (gateway.active?.underNat) remoteTypes.add(gateway.active.natType ?? 'unknown');
+  const local = site.nat?.type ?? 'unknown';
+  return [...remoteTypes].map((remote) => ({ local, remote }));
 }
 
 export function nodeState(site: SiteFacts, gateway: string | null, store: StoreHealth, unanswered: number): NodeState {

@@ -17,7 +17,7 @@ import { createEvents, NO_EVENTS } from './events.js';
 import { faultFrom } from './executor.js';
 import { explanation } from './explanation.js';
 import { History } from './history.js';
-import { nodeState, peerMetrics } from './measured.js';
+import { natPairs, nodeState, peerMetrics } from './measured.js';
 import { pageSource, type Sources, status } from './status.js';
 import { openStore } from './stores.js';
 import { createStory } from './story.js';
@@ -64,6 +64,7 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
       driver: driver.name,
       ...config.metricsOptions,
       peers: () => measuredPeers(config, agent, driver.name),
+      natPairs: () => natPairs(agent.site, agent.remotes.all),
       node: () =>
         nodeState(agent.site, agent.gateways.own?.name ?? null, store.health(), engine.stats().handshakesUnanswered),
     });

@@ -6,7 +6,7 @@ import type { Plane } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
 import type { PublishDeed } from '../model/step.js';
 import { type Logger, peerLogger } from '../telemetry/log.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { Metrics, PunchResult } from '../telemetry/metrics.js';
 import type { Heartbeat } from '../telemetry/server.js';
 import { NO_EVENTS, type StoryEvents } from './events.js';
 import { filedUnder, type Outcome, type Stage } from './executor.js';
@@ -49,11 +49,6 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       if (before === 'punching') {
         const remoteNat = remote.gateway.active?.natType ?? 'unknown';
         metrics.holePunchAttempts.inc({ local_nat: ownNat, remote_nat: remoteNat, result: resultOf(from, to) });
-      }
-      if (to.state === 'punching') {
-        const remoteNat = remote.gateway.active?.natType ?? 'unknown';
-        for (const result of RESULTS)
-          metrics.holePunchAttempts.inc({ local_nat: ownNat, remote_nat: remoteNat, result }, 0);
       }
       if (to.state === 'punching' && before === 'relayed') remote.puttingThroughSince = to.startedAt;
       if (to.state === 'direct' && remote.puttingThroughSince !== null) {
@@ -137,8 +132,6 @@ function isRare(times: number): boolean {
   return (times & (times - 1)) === 0;
 }
 
-const RESULTS = ['direct', 'failed', 'given-up'] as const;
-
 const CHANGES = [
   { from: 'relayed', to: 'punching', reason: 'try' },
   { from: 'punching', to: 'direct', reason: 'answers' },
@@ -157,7 +150,7 @@ function prime(metrics: Metrics): void {
 }
 
 /** How a try to open the direct plane ended. */
-function resultOf(from: PathMemory | null, to: PathMemory): (typeof RESULTS)[number] {
+function resultOf(from: PathMemory | null, to: PathMemory): PunchResult {
   if (to.state === 'direct') return 'direct';
   return to.failures > (from?.failures ?? 0) ? 'failed' : 'given-up';
 }

@@ -14,8 +14,20 @@ export interface MetricsOptions extends PeerOptions {
   readonly driver: string;
   /** All peers; called once a scrape, and each is asked for as its turn comes. */
   readonly peers: () => { readonly count: number; readonly each: Iterable<PeerMetrics> };
+  /** Each pair of NATs once that may be tried; read at a scrape. */
+  readonly natPairs: () => Iterable<NatPair>;
   /** Read at a scrape. */
   readonly node: () => NodeState;
+}
+
+/** How a try to open a direct plane may end. */
+export const PUNCH_RESULTS = ['direct', 'failed', 'given-up'] as const;
+export type PunchResult = (typeof PUNCH_RESULTS)[number];
+
+/** NAT types, or "unknown". */
+export interface NatPair {
+  readonly local: string;
+  readonly remote: string;
 }
 
 export interface NatInfo {
@@ -67,6 +79,11 @@ export function createMetrics(options: MetricsOptions) {
       help: 'Tries to open a direct plane that came to an end, by the NATs of both ends and the result.',
       labelNames: ['local_nat', 'remote_nat', 'result'],
       registers,
+      // A try may begin and end between two scrapes: what Prometheus never saw at 0 has not risen for it.
+      collect() {
+        for (const { local, remote } of options.natPairs())
+          for (const result of PUNCH_RESULTS) this.inc({ local_nat: local, remote_nat: remote, result }, 0);
+      },
     }),
     reconcileErrors: new Counter({
       name: 'corax_reconcile_errors_total',

@@ -5,6 +5,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type NativeEvent, openEngine, PeerFlag } from '#src/native.js';
 
@@ -87,7 +90,11 @@ describe('handshakes through a network with a delay', () => {
     run('tc', ['-n', NAMESPACE, 'qdisc', 'add', 'dev', 'veth-far', 'root', 'netem', 'delay', `${DELAY_MS}ms`]);
     const settings = `[Interface]\nPrivateKey = ${base64(far.secret)}\nListenPort = ${FAR.port}\n
 [Peer]\nPublicKey = ${base64(near.open)}\nAllowedIPs = ${NEAR.address}/32\n`;
-    run('ip', ['netns', 'exec', NAMESPACE, 'wg', 'setconf', FAR.device, '/dev/stdin'], settings);
+    // A pipe of Node's is a socket, which wg(8) cannot open by its name.
+    const folder = mkdtempSync(join(tmpdir(), 'corax-shake-'));
+    writeFileSync(join(folder, 'far.conf'), settings, { mode: 0o600 });
+    run('ip', ['netns', 'exec', NAMESPACE, 'wg', 'setconf', FAR.device, join(folder, 'far.conf')]);
+    rmSync(folder, { recursive: true });
     batch(['-n', NAMESPACE], [`link set ${FAR.device} up`, `route add ${NEAR.address}/32 dev ${FAR.device}`]);
 
     assert.deepEqual(await engine.network([{ op: 'link-create', name: NEAR.device, kind: 'wireguard' }]), [null]);

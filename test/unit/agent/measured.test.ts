@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { nodeState, peerMetrics } from '#src/agent/measured.js';
+import { natPairs, nodeState, peerMetrics } from '#src/agent/measured.js';
 import { Remotes } from '#src/agent/remotes.js';
 import { World } from '#src/agent/world.js';
 import { newPath } from '#src/decide/path.js';
@@ -86,6 +86,16 @@ describe('a peer as the metrics have it', () => {
       ['raven-wg1', ['10.0.2.0/24', '10.0.3.0/24'], 7],
     );
   });
+});
+
+it('pairs of NATs: this edge with each kind of remote edge, and no relay', () => {
+  const remotes = new Remotes();
+  for (const of of [gateway(2, { natType: 'Symmetric NAT' }), gateway(3, { natType: 'Symmetric NAT' }), relay(9)])
+    remotes.put(of);
+  remotes.put(gateway(4, { natType: null }));
+  const pairs = natPairs(site, remotes.all).map(({ remote }) => remote);
+  assert.deepEqual(pairs, ['Symmetric NAT', 'unknown']);
+  assert.deepEqual(natPairs({ ...site, role: 'relay' }, remotes.all), []);
 });
 
 it('the node as the metrics have it', () => {

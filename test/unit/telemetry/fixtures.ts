@@ -17,6 +17,7 @@ export function metricsOptions(values: Partial<MetricsOptions> = {}): MetricsOpt
     maxPeers: 100,
     wireguardNames: false,
     peers: () => ({ count: 0, each: [] }),
+    natPairs: () => [],
     node: () => NODE_STATE,
     ...values,
   };

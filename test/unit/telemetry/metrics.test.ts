@@ -153,6 +153,7 @@ test('the whole exposition is one valid text, and asks for the peers once a scra
         asked += 1;
         return { count: 1, each: [fullPeer('gw-b', 0)] };
       },
+      natPairs: () => [{ local: 'Full cone NAT', remote: 'Symmetric NAT' }],
       node: () => ({ ...NODE_STATE, handshakesUnanswered: 4 }),
     }),
   );
@@ -170,6 +171,7 @@ test('the whole exposition is one valid text, and asks for the peers once a scra
     [`corax_build_info{version="1.2.3",node_version="${process.versions.node}"}`, 1],
     ['corax_path_transitions_total{from="relayed",to="direct",reason="probe-answered"}', 1],
     ['corax_hole_punch_attempts_total{local_nat="Full cone NAT",remote_nat="Symmetric NAT",result="direct"}', 1],
+    [`corax_hole_punch_attempts_total{local_nat="Full cone NAT",remote_nat="Symmetric NAT",result="failed"}`, 0],
     ['corax_reconcile_errors_total{stage="route"}', 1],
     ['corax_harvest_changes_total', 1],
     ['corax_harvest_last_timestamp_seconds', 0],
