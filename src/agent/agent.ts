@@ -3,7 +3,7 @@ import type { AgentConfig } from '../config.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
-import { DEVICES } from '../model/names.js';
+import { DRIVER_DEVICES } from '../model/names.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
 import { Network, type NodeAddress } from '../network/network.js';
@@ -25,7 +25,7 @@ import type { Story } from './story.js';
 import { SITE, World } from './world.js';
 
 export class Agent {
-  readonly world = new World();
+  readonly world: World;
   readonly remotes = new Remotes();
   readonly failures = new Failures();
   readonly gateways: Gateways;
@@ -50,6 +50,7 @@ export class Agent {
   constructor(parts: AgentParts, story: Story, fault: Fault | null) {
     const { config, engine, driver, store } = parts;
     this.#parts = parts;
+    this.world = new World(DRIVER_DEVICES[driver.name]);
     this.#config = config;
     this.#stun = config.stun.map(parseStunServer);
     this.#story = story;
@@ -177,6 +178,7 @@ export class Agent {
     const own = this.gateways.own;
     return siteFacts({
       node: this.#config.node,
+      driver: this.#parts.driver.name,
       publicKey: this.#parts.keys.publicKey,
       direct: this.#config.direct,
       own,
@@ -216,7 +218,7 @@ export class Agent {
   async #checkProbeAddress(): Promise<void> {
     const { probeAddress } = this.#site;
     if (probeAddress === null || this.#held.some((address) => address.ip === probeAddress)) return;
-    if (!this.world.observed.has(`address ${DEVICES.relay} ${probeAddress}`)) return;
+    if (!this.world.observed.has(`address ${this.world.devices.relay} ${probeAddress}`)) return;
     if (await this.#network.isLocal(probeAddress)) return;
     this.#rejectedProbeAddress = probeAddress;
     this.#story.trouble('probe address', new Error(`${probeAddress} is not delivered on this node: no probes`));
@@ -252,6 +254,7 @@ export class Agent {
     const { synced, lastError } = this.#parts.store.health();
     if (!synced) return `the store was not read yet${lastError === null ? '' : `: ${lastError.message}`}`;
     if (this.#site.role === 'idle') return null;
-    return this.world.observed.has(`device ${DEVICES.relay}`) ? null : `${DEVICES.relay} is not up`;
+    const { relay } = this.world.devices;
+    return this.world.observed.has(`device ${relay}`) ? null : `${relay} is not up`;
   }
 }

@@ -2,7 +2,7 @@
 import type { HostPort, Prefix } from '../model/address.js';
 import type { CarryItem, DeviceItem, Item, PeerItem } from '../model/item.js';
 import type { PublicKey } from '../model/key.js';
-import type { Plane } from '../model/names.js';
+import type { DriverName, Plane } from '../model/names.js';
 import type { DeleteStep, PeerDeed, PutStep } from '../model/step.js';
 
 export type TunnelItem = DeviceItem | PeerItem | CarryItem;
@@ -18,6 +18,8 @@ export interface PeerUpdate {
   readonly endpoint: HostPort | null;
   /** Unix seconds; 0 = never. */
   readonly lastHandshake: number;
+  /** Does a session stand? Null: the driver cannot tell, its age does. */
+  readonly session: boolean | null;
   readonly rxBytes: number;
   readonly txBytes: number;
   /** All that it carries, where that may have changed; else null. */
@@ -33,7 +35,7 @@ export interface PlaneReading {
 }
 
 export interface TunnelDriver {
-  readonly name: 'wireguard' | 'libreswan';
+  readonly name: DriverName;
   /** What stands already, of an earlier agent's or raven's. Peers come with gateway '': nobody knows whose. */
   observe(): Promise<Item[]>;
   /** One result a step, in their order: null, or why it failed. A failed step stops no other. */
