@@ -8,6 +8,9 @@
  */
 import { createRequire } from 'node:module';
 import { CoraxError, messageOf } from './errors.js';
+import type { XfrmDeletions, XfrmDelta, XfrmEvent, XfrmPolicies, XfrmStates } from './native/xfrm.js';
+
+export type * from './native/xfrm.js';
 
 /**
  * Peers to program, one entry a peer, as columns. The flags say which of the other columns count.
@@ -94,6 +97,8 @@ export interface Link {
   readonly name: string;
   /** IFLA_INFO_KIND, for example "wireguard", "bridge", "veth"; null for a physical device. */
   readonly kind: string | null;
+  /** IFLA_XFRM_IF_ID of an "xfrm" device: whose policies and SAs are its own; else null. */
+  readonly ifId: number | null;
   readonly mtu: number;
   /** IFF_UP */
   readonly up: boolean;
@@ -166,6 +171,15 @@ export const ROUTE_PROTOCOL = 0xcc;
 
 export type NetworkOp =
   | { readonly op: 'link-create'; readonly name: string; readonly kind: 'wireguard' }
+  | {
+      readonly op: 'link-create';
+      readonly name: string;
+      readonly kind: 'xfrm';
+      /** At least 1. One that is there already with this kind and another ifId is EEXIST. */
+      readonly ifId: number;
+      /** IFLA_XFRM_LINK, the device below; absent = none. */
+      readonly link?: string;
+    }
   | { readonly op: 'link-delete'; readonly name: string }
   | {
       readonly op: 'link-set';
@@ -291,10 +305,11 @@ export type NativeEvent =
    * was set.
    */
   | { readonly type: 'remote-state'; readonly address: string; readonly tos: number; readonly state: number }
+  | XfrmEvent
   /**
    * The kernel dropped netlink events (ENOBUFS), the queue to JavaScript was full, or a socket failed: look at
-   * everything again. What failed is gone: watchNetwork() and probeSet() open it anew, the latter without the targets
-   * of before, which probeSnapshot() then does not list.
+   * everything again. What failed is gone: watchNetwork(), watchXfrm(), rawOpen(), stunTap() and probeSet() open it anew,
+   * the last without the targets of before, which probeSnapshot() then does not list.
    */
   | { readonly type: 'overrun' };
 
@@ -304,6 +319,7 @@ export interface EngineStats {
   /** Peers in them that were added, changed or removed; one that is split over messages counts in each. */
   readonly wireguardPeers: number;
   readonly routeMessages: number;
+  readonly xfrmMessages: number;
   readonly netlinkBytes: number;
   readonly dumpsInterrupted: number;
   readonly queueLength: number;
@@ -334,6 +350,15 @@ export interface Engine {
   wgDelta(device: string): Promise<WgDelta>;
   /** Clears the peers first (faster, see docs/decisions), then deletes the device. No device is no error. */
   wgDestroy(device: string): Promise<void>;
+
+  /** CORAX_NETLINK EPROTONOSUPPORT, here and below, where the kernel has no XFRM. */
+  xfrmSnapshot(): Promise<XfrmStates>;
+  xfrmDelta(): Promise<XfrmDelta>;
+  xfrmPolicies(): Promise<XfrmPolicies>;
+  /** One by one, states first: one result each, null or its error. What is gone already is no error. */
+  xfrmDelete(what: XfrmDeletions): Promise<Array<NativeError | null>>;
+  /** Reports 'xfrm' events from now on. */
+  watchXfrm(): Promise<void>;
 
   /** One libnftables JSON transaction; resolves to its JSON output ("" if none). */
   nft(json: string): Promise<string>;

@@ -5,10 +5,12 @@
 #include "binding/probe_values.h"
 #include "binding/values.h"
 #include "binding/wireguard_values.h"
+#include "binding/xfrm_values.h"
 #include "core/jobs.h"
 #include "core/nft.h"
 #include "core/rtnl/jobs.h"
 #include "core/wireguard/jobs.h"
+#include "core/xfrm/jobs.h"
 
 namespace corax {
 namespace {
@@ -95,6 +97,30 @@ Napi::Value EngineObject::wgDestroy(const Info& info) {
   return submit(info.Env(), std::make_unique<WgDestroyJob>(args::device(info[0], "device")), nothing);
 }
 
+Napi::Value EngineObject::xfrmSnapshot(const Info& info) {
+  return submit(info.Env(), std::make_unique<XfrmSnapshotJob>(),
+                [](Napi::Env env, Job& job) { return toValue(env, std::move(as<XfrmSnapshotJob>(job).states)); });
+}
+
+Napi::Value EngineObject::xfrmDelta(const Info& info) {
+  return submit(info.Env(), std::make_unique<XfrmDeltaJob>(),
+                [](Napi::Env env, Job& job) { return toValue(env, std::move(as<XfrmDeltaJob>(job).delta)); });
+}
+
+Napi::Value EngineObject::xfrmPolicies(const Info& info) {
+  return submit(info.Env(), std::make_unique<XfrmPoliciesJob>(),
+                [](Napi::Env env, Job& job) { return toValue(env, std::move(as<XfrmPoliciesJob>(job).policies)); });
+}
+
+Napi::Value EngineObject::xfrmDelete(const Info& info) {
+  return submit(info.Env(), std::make_unique<XfrmDeleteJob>(readXfrmDeletions(info[0])),
+                [](Napi::Env env, Job& job) { return values::errors(env, as<XfrmDeleteJob>(job).results); });
+}
+
+Napi::Value EngineObject::watchXfrm(const Info& info) {
+  return submit(info.Env(), std::make_unique<WatchXfrmJob>(), nothing);
+}
+
 Napi::Value EngineObject::nft(const Info& info) {
   return submit(info.Env(), std::make_unique<NftJob>(args::text(info[0], "json", Nft::maxInput)),
                 [](Napi::Env env, Job& job) -> Napi::Value { return Napi::String::New(env, as<NftJob>(job).output); });
@@ -136,8 +162,9 @@ Napi::Value EngineObject::stats(const Info& info) {
   set("wireguardMessages", counters.wireguard.messages);
   set("wireguardPeers", counters.wireguardPeers);
   set("routeMessages", counters.route.messages);
-  set("netlinkBytes", counters.wireguard.bytes + counters.route.bytes);
-  set("dumpsInterrupted", counters.wireguard.dumpsInterrupted + counters.route.dumpsInterrupted);
+  set("xfrmMessages", counters.xfrm.messages);
+  set("netlinkBytes", counters.wireguard.bytes + counters.route.bytes + counters.xfrm.bytes);
+  set("dumpsInterrupted", counters.wireguard.dumpsInterrupted + counters.route.dumpsInterrupted + counters.xfrm.dumpsInterrupted);
   set("queueLength", engine_->queueLength());
   set("probesSent", counters.probesSent);
   set("nftTransactions", counters.nftTransactions);
@@ -159,6 +186,11 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::wgSnapshot>("wgSnapshot"),
                          InstanceMethod<&EngineObject::wgDelta>("wgDelta"),
                          InstanceMethod<&EngineObject::wgDestroy>("wgDestroy"),
+                         InstanceMethod<&EngineObject::xfrmSnapshot>("xfrmSnapshot"),
+                         InstanceMethod<&EngineObject::xfrmDelta>("xfrmDelta"),
+                         InstanceMethod<&EngineObject::xfrmPolicies>("xfrmPolicies"),
+                         InstanceMethod<&EngineObject::xfrmDelete>("xfrmDelete"),
+                         InstanceMethod<&EngineObject::watchXfrm>("watchXfrm"),
                          InstanceMethod<&EngineObject::nft>("nft"),
                          InstanceMethod<&EngineObject::rawOpen>("rawOpen"),
                          InstanceMethod<&EngineObject::rawSend>("rawSend"),

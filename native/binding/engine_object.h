@@ -38,6 +38,11 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
   Napi::Value wgSnapshot(const Info& info);
   Napi::Value wgDelta(const Info& info);
   Napi::Value wgDestroy(const Info& info);
+  Napi::Value xfrmSnapshot(const Info& info);
+  Napi::Value xfrmDelta(const Info& info);
+  Napi::Value xfrmPolicies(const Info& info);
+  Napi::Value xfrmDelete(const Info& info);
+  Napi::Value watchXfrm(const Info& info);
   Napi::Value nft(const Info& info);
   Napi::Value rawOpen(const Info& info);
   Napi::Value rawSend(const Info& info);

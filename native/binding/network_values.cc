@@ -37,8 +37,19 @@ class Fields {
 };
 
 LinkCreate readLinkCreate(const Fields& fields) {
-  LinkCreate op{fields.device("name"), fields.text("kind")};
-  if (op.kind != "wireguard") fields.refuse("kind", "'wireguard'");
+  LinkCreate op;
+  op.name = fields.device("name");
+  op.kind = fields.text("kind");
+  if (op.kind != "wireguard" && op.kind != "xfrm") fields.refuse("kind", "'wireguard' or 'xfrm'");
+  const Napi::Value link = fields.get("link");
+  if (op.kind == "xfrm") {
+    op.ifId = fields.integer("ifId", 1, UINT32_MAX);
+    if (!link.IsUndefined()) op.link = args::device(link, fields.name("link"));
+    return op;
+  }
+  for (const char* field : {"ifId", "link"}) {
+    if (!fields.get(field).IsUndefined()) fields.refuse(field, "absent with kind '" + op.kind + "'");
+  }
   return op;
 }
 
@@ -141,6 +152,7 @@ Napi::Value toValue(Napi::Env env, const Link& link) {
   object.Set("index", number(env, link.index));
   object.Set("name", link.name);
   object.Set("kind", values::textOrNull(env, link.kind));
+  object.Set("ifId", link.ifId != 0 ? number(env, link.ifId) : env.Null());
   object.Set("mtu", number(env, link.mtu));
   object.Set("up", link.up);
   object.Set("running", link.running);

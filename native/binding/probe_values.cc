@@ -2,6 +2,7 @@
 
 #include "binding/arguments.h"
 #include "binding/values.h"
+#include "binding/xfrm_values.h"
 #include "core/icmp_prober.h"
 
 namespace corax {
@@ -57,6 +58,7 @@ struct ToValue {
     return result;
   }
   Napi::Value operator()(NetworkEvent&&) const { return object("network"); }
+  Napi::Value operator()(XfrmEvent&& event) const { return toValue(env, event); }
   Napi::Value operator()(OverrunEvent&&) const { return object("overrun"); }
   Napi::Value operator()(RawEvent&& event) const {
     const Napi::Object result = object("raw");

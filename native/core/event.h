@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/ip.h"
+
 namespace corax {
 
 struct NetworkEvent {};
@@ -34,9 +36,24 @@ struct RemoteStateEvent {
   uint8_t state;
 };
 
+// src/native/xfrm.ts says which fields count for which kind.
+struct XfrmEvent {
+  enum class Kind : uint8_t { mapping, expire, acquire };
+
+  Kind kind = Kind::mapping;
+  bool hard = false;
+  // Host byte order.
+  uint16_t port = 0;
+  uint32_t spi = 0;
+  uint32_t reqid = 0;
+  uint32_t ifId = 0;
+  Ip source;
+  Ip destination;
+};
+
 struct OverrunEvent {};
 
-using Event = std::variant<NetworkEvent, RawEvent, ProbeEvent, RemoteStateEvent, OverrunEvent>;
+using Event = std::variant<NetworkEvent, RawEvent, ProbeEvent, RemoteStateEvent, XfrmEvent, OverrunEvent>;
 
 // Called on the native thread, from onReadable and onDeadline only; must not call back into its source. False: there
 // was no room, and nobody will hear of it.

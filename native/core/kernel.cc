@@ -14,6 +14,8 @@
 #include "core/stun_tap.h"
 #include "core/wireguard/encode.h"
 #include "core/wireguard/history.h"
+#include "core/xfrm/history.h"
+#include "core/xfrm/watch.h"
 
 namespace corax {
 namespace {
@@ -35,12 +37,17 @@ Kernel::Kernel(Reactor& reactor, Counters& counters, EventSink sink, Sockets soc
       counters_(counters),
       sink_(std::move(sink)),
       watchOpen_(orKernel(sockets.watch, NETLINK_ROUTE, NetworkWatch::groups())),
+      xfrmWatchOpen_(orKernel(sockets.xfrmWatch, NETLINK_XFRM, XfrmWatch::groups())),
       route_(orKernel(sockets.route, NETLINK_ROUTE), counters.route, sockets.options),
       generic_(orKernel(sockets.generic, NETLINK_GENERIC), counters.wireguard, secret(sockets.options)),
-      history_(std::make_unique<WgHistory>()) {}
+      // A dump tells the keys.
+      xfrm_(orKernel(sockets.xfrm, NETLINK_XFRM), counters.xfrm, secret(sockets.options)),
+      history_(std::make_unique<WgHistory>()),
+      xfrmHistory_(std::make_unique<XfrmHistory>()) {}
 
 Kernel::~Kernel() {
   if (watch_) reactor_.remove(*watch_);
+  if (xfrmWatch_) reactor_.remove(*xfrmWatch_);
   if (raw_) reactor_.remove(*raw_);
   if (stunTap_) reactor_.remove(*stunTap_);
   if (probeTap_) reactor_.remove(*probeTap_);
@@ -69,6 +76,13 @@ void Kernel::watchNetwork() {
   auto watch = std::make_unique<NetworkWatch>(watchOpen_(), [this] { return route_.portId(); }, sink_);
   reactor_.add(*watch);
   watch_ = std::move(watch);
+}
+
+void Kernel::watchXfrm() {
+  if (xfrmWatch_) return;
+  auto watch = std::make_unique<XfrmWatch>(xfrmWatchOpen_(), sink_);
+  reactor_.add(*watch);
+  xfrmWatch_ = std::move(watch);
 }
 
 Nft& Kernel::nft() {
@@ -106,6 +120,7 @@ void Kernel::lose(EventSource& source) {
     prober_.reset();
   }
   if (&source == watch_.get()) watch_.reset();
+  if (&source == xfrmWatch_.get()) xfrmWatch_.reset();
   if (&source == raw_.get()) raw_.reset();
   if (&source == stunTap_.get()) stunTap_.reset();
 }

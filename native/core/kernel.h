@@ -20,10 +20,13 @@ class ProbeTap;
 class RawUdp;
 class StunTap;
 class WgHistory;
+class XfrmHistory;
+class XfrmWatch;
 
 struct Counters {
   NetlinkCounters route;
   NetlinkCounters wireguard;
+  NetlinkCounters xfrm;
   // Peers in WG_CMD_SET_DEVICE messages, whatever the kernel said to them.
   std::atomic<uint64_t> wireguardPeers{0};
   std::atomic<uint64_t> probesSent{0};
@@ -36,7 +39,9 @@ class Kernel {
   struct Sockets {
     NetlinkSocket::Open route;
     NetlinkSocket::Open generic;
+    NetlinkSocket::Open xfrm;
     NetlinkSocket::Open watch;
+    NetlinkSocket::Open xfrmWatch;
     NetlinkSocket::Options options;
   };
 
@@ -52,8 +57,15 @@ class Kernel {
   // The last snapshot of each device that was asked for changes.
   WgHistory& history() { return *history_; }
 
+  // Throws Failure EPROTONOSUPPORT at the first use where there is no XFRM.
+  NetlinkSocket& xfrm() { return xfrm_; }
+  // The last snapshot of the SAs that was asked for changes.
+  XfrmHistory& xfrmHistory() { return *xfrmHistory_; }
+
   // Starts to report NetworkEvent; again is no error.
   void watchNetwork();
+  // Likewise XfrmEvent.
+  void watchXfrm();
 
   Nft& nft();
   void openRaw(std::unique_ptr<RawUdp> raw);
@@ -76,11 +88,15 @@ class Kernel {
   Counters& counters_;
   EventSink sink_;
   NetlinkSocket::Open watchOpen_;
+  NetlinkSocket::Open xfrmWatchOpen_;
   NetlinkSocket route_;
   NetlinkSocket generic_;
+  NetlinkSocket xfrm_;
   uint16_t wireguardFamily_ = 0;
   std::unique_ptr<WgHistory> history_;
+  std::unique_ptr<XfrmHistory> xfrmHistory_;
   std::unique_ptr<NetworkWatch> watch_;
+  std::unique_ptr<XfrmWatch> xfrmWatch_;
   std::unique_ptr<Nft> nft_;
   std::unique_ptr<RawUdp> raw_;
   std::unique_ptr<StunTap> stunTap_;

@@ -36,6 +36,7 @@ export class Agent {
   readonly #parts: AgentParts;
   readonly #story: Story;
   readonly #network: Network;
+  readonly #prober: Prober;
   readonly #executor: Executor;
   readonly #observer: Observer;
   readonly #publisher: Publisher;
@@ -56,8 +57,9 @@ export class Agent {
     this.#story = story;
     this.#network = new Network(engine);
     this.gateways = new Gateways(config.node, this.remotes);
-    const prober = new Prober(engine);
-    this.#executor = new Executor({ engine, driver, network: this.#network, prober }, story.applied, fault);
+    this.#prober = new Prober(engine);
+    const adapters = { engine, driver, network: this.#network, prober: this.#prober };
+    this.#executor = new Executor(adapters, story.applied, fault);
     this.nat = new NatFacts(this.#stun, engine, {
       changed: (report) => {
         story.nat(report);
@@ -93,7 +95,7 @@ export class Agent {
     this.#observer = new Observer({
       driver,
       network: this.#network,
-      prober,
+      prober: this.#prober,
       remotes: this.remotes,
       world: this.world,
       mark: (owner) => this.#loop.mark(owner),
@@ -102,6 +104,7 @@ export class Agent {
         else this.#refresh();
       },
       networkChanged: () => this.#lookAtNetwork(),
+      rearm: () => this.#arm(),
       failed: story.trouble,
       worked: story.overcome,
     });
@@ -114,8 +117,7 @@ export class Agent {
 
   /** Adopts what stands, then follows the store. Traffic flows as it did until the store was read whole. */
   async start(): Promise<void> {
-    await this.#executor.open();
-    await this.#parts.engine.watchNetwork();
+    await this.#arm();
     this.#servers = await serverAddresses(this.#stun, this.#parts.store.hosts);
     await this.#observer.adopt();
     this.gateways.adopt(this.world.carried());
@@ -123,6 +125,12 @@ export class Agent {
     await this.#parts.store.start((batch) => this.#onBatch(batch));
     this.nat.start();
     this.#observer.start();
+  }
+
+  /** All that the engine hears by; what is open stays as it is, except for the raw socket, which is opened anew. */
+  async #arm(): Promise<void> {
+    const { engine, driver } = this.#parts;
+    await Promise.all([this.#executor.open(), engine.watchNetwork(), this.#prober.restore(), driver.arm?.()]);
   }
 
   async stop(): Promise<void> {

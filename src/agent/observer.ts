@@ -24,6 +24,8 @@ export interface ObserverParts {
   readonly peerMoved: (remote: Remote, to: HostPort | null) => void;
   /** Links, addresses or routes changed. */
   readonly networkChanged: () => Promise<void>;
+  /** Opens anew what the engine hears by, as far as it was lost. */
+  readonly rearm: () => Promise<void>;
   readonly failed: (what: string, error: unknown) => void;
   readonly worked: (what: string) => void;
 }
@@ -49,6 +51,8 @@ export class Observer {
   #auditTimer: NodeJS.Timeout | undefined;
   #settleTimer: NodeJS.Timeout | undefined;
   #polling: Promise<void> | null = null;
+  /** An overrun may have been the end of what the engine hears by. */
+  #armed = true;
   #stopped = false;
 
   constructor(parts: ObserverParts) {
@@ -83,13 +87,34 @@ export class Observer {
       case 'remote-state':
         this.#onRemoteState(event);
         break;
-      case 'network':
       case 'overrun':
-        clearTimeout(this.#settleTimer);
-        this.#settleTimer = setTimeout(() => void this.audit(), SETTLE_MS);
+        this.#armed = false;
+        this.#settle();
+        break;
+      case 'network':
+        this.#settle();
         break;
       case 'raw':
         break;
+    }
+  }
+
+  #settle(): void {
+    clearTimeout(this.#settleTimer);
+    this.#settleTimer = setTimeout(() => void this.audit(), SETTLE_MS);
+  }
+
+  /** Before it is looked at what is: what changes from then on is told. Where it fails, the next audit tries again. */
+  async #rearm(): Promise<void> {
+    if (this.#armed) return;
+    const { rearm, failed, worked } = this.#parts;
+    this.#armed = true;
+    try {
+      await rearm();
+      worked('rearm');
+    } catch (error) {
+      this.#armed = false;
+      failed('rearm', error);
     }
   }
 
@@ -97,6 +122,7 @@ export class Observer {
   async audit(): Promise<void> {
     const { driver, network, world, mark, networkChanged, failed, worked } = this.#parts;
     if (this.#stopped) return;
+    await this.#rearm();
     try {
       await networkChanged();
       for (const device of PLANES.flatMap((plane) => this.#deviceOf(plane) ?? [])) {

@@ -76,16 +76,9 @@ export async function startAgent(flags: Flags, runAgent: RunAgent): Promise<numb
   prepareStateDir(config.stateDir, warnings);
   const lock = await acquireLock(config.stateDir);
   for (const warning of warnings) logger.warn(warning);
-
-  const onFault = (error: unknown) => {
-    logger.fatal({ err: error }, 'a fault in corax itself: this is a bug, the agent ends');
-    process.exit(1);
-  };
-  process.on('uncaughtException', onFault).on('unhandledRejection', onFault);
   try {
     return await untilStopped(logger, (signal) => runAgent(config, logger, signal));
   } finally {
-    process.off('uncaughtException', onFault).off('unhandledRejection', onFault);
     await lock.release();
   }
 }

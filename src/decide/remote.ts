@@ -2,11 +2,11 @@
 import { formatHostPort, type HostPort, sameHostPort } from '../model/address.js';
 import type { RemoteFacts, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
-import type { Item, PeerItem } from '../model/item.js';
+import type { Item } from '../model/item.js';
 import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
-import { hasDirectPlane, neighbourItems, remoteEdgeItems } from './desired.js';
+import { hasDirectPlane, neighbourItems, peer as peerItem, remoteEdgeItems } from './desired.js';
 import { hasSession } from './health.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
 import { holeFields } from './publish.js';
@@ -69,7 +69,7 @@ function decideNeighbour(
 ): RemoteDecision {
   const items = neighbourItems(site, remote, endpoint);
   const { peer } = facts.relay;
-  const aimed = aimSilent(remote, endpoint, peer, now);
+  const aimed = aimSilent(site, remote, endpoint, peer, now);
   const seen = peer !== null && peer.lastHandshake > 0 ? peer.endpoint : null;
   const fields = holeFields(site, remote, seen);
   if (fields === null) return { ...NOTHING, items, ...aimed };
@@ -80,10 +80,16 @@ function decideNeighbour(
 }
 
 /** WireGuard follows a peer that moves, but not one that has moved unheard: where it says it is now counts then. */
-function aimSilent(remote: Site, endpoint: HostPort | null, peer: RemoteFacts['relay']['peer'], now: number) {
+function aimSilent(
+  site: SiteFacts,
+  remote: Site,
+  endpoint: HostPort | null,
+  peer: RemoteFacts['relay']['peer'],
+  now: number,
+) {
   if (peer === null || endpoint === null || sameHostPort(peer.endpoint, endpoint)) return {};
   if (isWithin(SILENT_MS - 1, peer.receivedAt, now)) return { wakeAt: peer.receivedAt + SILENT_MS };
-  const item: PeerItem = { kind: 'peer', plane: 'relay', gateway: remote.gateway.name, key: remote.key, endpoint };
+  const item = peerItem(site, 'relay', remote, endpoint);
   return {
     deeds: [{ op: 'aim', peer: item, carries: remote.gateway.subnets, seenRxBytes: peer.rxBytes } satisfies Deed],
   };
@@ -102,13 +108,7 @@ function decideEdge(
   const session = hasSession(facts.direct.peer, now);
   const candidate = { now, target: input.target, session, answeredInRow, lingers: decision.lingers };
   const items = remoteEdgeItems(site, remote, decision.memory, candidate);
-  const peer: PeerItem = {
-    kind: 'peer',
-    plane: 'direct',
-    gateway: remote.gateway.name,
-    key: remote.key,
-    endpoint: input.target,
-  };
+  const peer = peerItem(site, 'direct', remote, input.target);
   const deeds = decision.deeds.map((deed): Deed => {
     if (deed.op === 'punch') {
       return { op: 'punch', gateway: remote.gateway.name, to: input.target as HostPort, ttl: deed.ttl };

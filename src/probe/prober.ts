@@ -52,8 +52,14 @@ export class Prober {
       this.#byId.set(target.id, target);
       set.push(target);
     }
-    const failure = await this.#tell(set.filter(({ id }) => this.#byId.has(id)));
+    const failure = await this.#tell(set);
     return steps.map(() => failure);
+  }
+
+  /** Sets every target again, for the native prober may have been lost with them; those that it has go on. */
+  async restore(): Promise<void> {
+    const failure = await this.#tell([...this.#targets.values()]);
+    if (failure !== null) throw failure;
   }
 
   /** What is known of every target now; made as it is asked for, because it may be much. */
@@ -80,7 +86,9 @@ export class Prober {
       const removed = [...this.#doomed];
       if (removed.length > 0) await this.#engine.probeRemove(removed);
       for (const id of removed) this.#doomed.delete(id);
-      if (set.length > 0) await this.#engine.probeSet(set.map(nativeTarget));
+      // Meanwhile one may have been changed or taken away.
+      const wanted = set.filter((target) => this.#byId.get(target.id) === target);
+      if (wanted.length > 0) await this.#engine.probeSet(wanted.map(nativeTarget));
       return null;
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));

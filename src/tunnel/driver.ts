@@ -36,6 +36,8 @@ export interface PlaneReading {
 
 export interface TunnelDriver {
   readonly name: DriverName;
+  /** Opens the events that it goes by; again after an overrun, which may have been their end. Absent: it has none. */
+  arm?(): Promise<void>;
   /** What stands already, of an earlier agent's or raven's. Peers come with gateway '': nobody knows whose. */
   observe(): Promise<Item[]>;
   /** One result a step, in their order: null, or why it failed. A failed step stops no other. */

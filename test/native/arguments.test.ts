@@ -56,6 +56,8 @@ const route = { op: 'route-replace', table: 9028, destination: '10.0.0.0/8', dev
 const rule = { op: 'rule-add', family: 4, priority: 99, table: 9028 };
 const address = { op: 'address-add', device: 'v0', address: '10.0.0.1', prefixLength: 24 };
 const link = { op: 'link-set', name: 'v0' };
+const state = { destination: '192.0.2.1', spi: 1, protocol: 50 };
+const policy = { direction: 0, index: 8, ifId: 0 };
 
 /** Each call and a part of what its error must say. */
 const refused: Array<[RegExp, keyof Engine, ...unknown[]]> = [
@@ -73,7 +75,11 @@ const refused: Array<[RegExp, keyof Engine, ...unknown[]]> = [
   [/name must be a device name/, ...network({ ...link, name: 'a\0b' })],
   [/name must be a device name/, ...network({ ...link, name: 'éééééééé' })],
   [/name must be a device name/, ...network({ ...link, name: 7 })],
-  [/kind must be 'wireguard'/, ...network({ op: 'link-create', name: 'v0', kind: 'bridge' })],
+  [/kind must be 'wireguard' or 'xfrm'/, ...network({ op: 'link-create', name: 'v0', kind: 'bridge' })],
+  [/ifId must be a whole number from 1/, ...network({ op: 'link-create', name: 'v0', kind: 'xfrm' })],
+  [/ifId must be a whole number from 1/, ...network({ op: 'link-create', name: 'v0', kind: 'xfrm', ifId: 0 })],
+  [/link must be a device name/, ...network({ op: 'link-create', name: 'v0', kind: 'xfrm', ifId: 1, link: '' })],
+  [/ifId must be absent/, ...network({ op: 'link-create', name: 'v0', kind: 'wireguard', ifId: 1 })],
   [/mtu must be a whole number/, ...network({ ...link, mtu: 67 })],
   [/mtu must be a whole number/, ...network({ ...link, mtu: 65_536 })],
   [/mtu must be a whole number/, ...network({ ...link, mtu: 1400.5 })],
@@ -143,6 +149,16 @@ const refused: Array<[RegExp, keyof Engine, ...unknown[]]> = [
   [/entry 0, must be family 4/, 'wgApply', 'wg0', peers(allowedIp(4, 8, false))],
   [/entry 0, must be family 4/, 'wgApply', 'wg0', peers(allowedIp(6, 129, false))],
   [/entry 0, must be family 4/, 'wgApply', 'wg0', peers(allowedIp(5, 8, true))],
+  [/what must be an object/, 'xfrmDelete'],
+  [/what\.states must be an array/, 'xfrmDelete', { states: {} }],
+  [/what\.states\[0\] must be an object/, 'xfrmDelete', { states: [7] }],
+  [/states\[0\]\.destination must be an IPv4/, 'xfrmDelete', { states: [{ ...state, destination: 'all' }] }],
+  [/states\[1\]\.spi must be a whole number from 1/, 'xfrmDelete', { states: [state, { ...state, spi: 0 }] }],
+  [/states\[0\]\.protocol must be a whole/, 'xfrmDelete', { states: [{ ...state, protocol: undefined }] }],
+  [/states\[0\]\.markMask must be a whole/, 'xfrmDelete', { states: [{ ...state, markMask: -1 }] }],
+  [/policies\[0\]\.direction must be .* to 2/, 'xfrmDelete', { policies: [{ ...policy, direction: 3 }] }],
+  [/policies\[0\]\.index must be a whole number from 1/, 'xfrmDelete', { policies: [{ ...policy, index: 0 }] }],
+  [/policies\[0\]\.ifId must be a whole/, 'xfrmDelete', { states: [state], policies: [{ direction: 0, index: 1 }] }],
   [/json must be a string/, 'nft', {}],
   [/json must be a string of at most/, 'nft', 'x'.repeat((4 << 20) + 1)],
   [/options must be an object/, 'rawOpen'],

@@ -51,6 +51,17 @@ void readNexthops(const Attribute& multipath, uint8_t family, Route& route) {
   });
 }
 
+// What IFLA_INFO_DATA holds is said by the kind, which comes before it.
+void readLinkInfo(Bytes attributes, Link& link) {
+  eachAttribute(attributes, [&](const Attribute& info) {
+    if (info.type == IFLA_INFO_KIND) link.kind = info.text();
+    if (info.type != IFLA_INFO_DATA || link.kind != "xfrm") return;
+    eachAttribute(info.value, [&](const Attribute& data) {
+      if (data.type == IFLA_XFRM_IF_ID) link.ifId = data.integer<uint32_t>();
+    });
+  });
+}
+
 }  // namespace
 
 std::optional<Link> decodeLink(const NetlinkMessage& message) {
@@ -65,9 +76,7 @@ std::optional<Link> decodeLink(const NetlinkMessage& message) {
     if (attribute.type == IFLA_IFNAME) link.name = attribute.text();
     if (attribute.type == IFLA_MTU) link.mtu = attribute.integer<uint32_t>();
     if (attribute.type == IFLA_LINKINFO) {
-      eachAttribute(attribute.value, [&](const Attribute& info) {
-        if (info.type == IFLA_INFO_KIND) link.kind = info.text();
-      });
+      readLinkInfo(attribute.value, link);
     }
   });
   return link;

@@ -25,12 +25,18 @@ uint8_t tableByte(uint32_t table) { return table < 256 ? static_cast<uint8_t>(ta
 
 }  // namespace
 
-void encodeLinkCreate(MessageBatch& batch, const LinkCreate& op) {
+void encodeLinkCreate(MessageBatch& batch, const LinkCreate& op, uint32_t linkIndex) {
   batch.begin(RTM_NEWLINK, create);
   batch.header(ifinfomsg{});
   batch.text(IFLA_IFNAME, op.name);
   const size_t info = batch.open(IFLA_LINKINFO);
   batch.text(IFLA_INFO_KIND, op.kind);
+  if (op.ifId != 0) {
+    const size_t data = batch.open(IFLA_INFO_DATA);
+    batch.integer<uint32_t>(IFLA_XFRM_IF_ID, op.ifId);
+    if (linkIndex != 0) batch.integer<uint32_t>(IFLA_XFRM_LINK, linkIndex);
+    batch.close(data);
+  }
   batch.close(info);
   batch.end();
 }

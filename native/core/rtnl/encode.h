@@ -9,7 +9,8 @@
 
 namespace corax {
 
-void encodeLinkCreate(MessageBatch& batch, const LinkCreate& op);
+// linkIndex 0: no device below.
+void encodeLinkCreate(MessageBatch& batch, const LinkCreate& op, uint32_t linkIndex);
 void encodeLinkDelete(MessageBatch& batch, const LinkDelete& op);
 void encodeLinkSet(MessageBatch& batch, const LinkSet& op);
 void encodeLinkGet(MessageBatch& batch, const std::string& name);

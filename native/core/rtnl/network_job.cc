@@ -41,7 +41,9 @@ bool harmless(const NetworkOp& op, int error) {
 const std::string* deviceOf(const NetworkOp& op) {
   if (const auto* address = std::get_if<AddressChange>(&op)) return &address->device;
   const auto* route = std::get_if<RouteChange>(&op);
-  return route != nullptr && !route->device.empty() ? &route->device : nullptr;
+  const auto* link = std::get_if<LinkCreate>(&op);
+  const std::string* device = route != nullptr ? &route->device : link != nullptr ? &link->link : nullptr;
+  return device != nullptr && !device->empty() ? device : nullptr;
 }
 
 // Nothing where there is no such device.
@@ -84,7 +86,7 @@ bool NetworkJob::append(NetlinkSocket& socket, size_t index) {
   }
   if (const auto* it = std::get_if<LinkCreate>(&op)) {
     devices_.erase(it->name);
-    encodeLinkCreate(batch_, *it);
+    encodeLinkCreate(batch_, *it, ifindex);
   } else if (const auto* gone = std::get_if<LinkDelete>(&op)) {
     devices_.erase(gone->name);
     encodeLinkDelete(batch_, *gone);
@@ -131,7 +133,7 @@ void NetworkJob::settle(NetlinkSocket& socket, size_t index, const Ack& ack) {
   if (ack.error == 0 || harmless(op, ack.error)) return;
   if (const auto* it = std::get_if<LinkCreate>(&op); it != nullptr && ack.error == EEXIST) {
     const std::optional<Link> link = getLink(socket, it->name);
-    if (link && link->kind == it->kind) return;
+    if (link && link->kind == it->kind && link->ifId == it->ifId) return;
   }
   results[index] = Failure::system(FailureCode::netlink, describe(op), ack.error, ack.extAck);
 }

@@ -19,6 +19,8 @@ struct Link {
   std::string name;
   // IFLA_INFO_KIND, "" for a physical device.
   std::string kind;
+  // IFLA_XFRM_IF_ID, 0 where it has none.
+  uint32_t ifId = 0;
   uint32_t mtu = 0;
   bool up = false;
   bool running = false;
@@ -59,6 +61,9 @@ struct Rule {
 struct LinkCreate {
   std::string name;
   std::string kind;
+  // For kind "xfrm": which policies and SAs are its own, and the device below it, "" for none.
+  uint32_t ifId = 0;
+  std::string link;
 };
 
 struct LinkDelete {

@@ -7,7 +7,7 @@
 
 #include "core/event.h"
 #include "core/event_source.h"
-#include "core/netlink/transport.h"
+#include "core/netlink/notifications.h"
 
 namespace corax {
 
@@ -23,16 +23,15 @@ class NetworkWatch final : public EventSource {
   // The groups that the transport must be subscribed to.
   static std::vector<unsigned> groups();
 
-  int fd() const override { return transport_->fd(); }
+  int fd() const override { return notifications_.fd(); }
   void onReadable() override;
   std::optional<Clock::time_point> deadline() const override { return due_; }
   void onDeadline(Clock::time_point now) override;
 
  private:
-  std::unique_ptr<Transport> transport_;
+  Notifications notifications_;
   std::function<uint32_t()> ownPort_;
   EventSink sink_;
-  std::vector<uint8_t> buffer_;
   std::optional<Clock::time_point> due_;
 };
 

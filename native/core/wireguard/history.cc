@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "core/wireguard/key_index.h"
+#include "core/key_index.h"
 
 namespace corax {
 namespace {

@@ -26,6 +26,7 @@ const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
   moved: false,
   endpoint: at('198.51.100.2'),
   lastHandshake: 0,
+  session: null,
   rxBytes: 0,
   txBytes: 0,
   carries: null,
@@ -33,7 +34,7 @@ const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
 });
 
 function rig() {
-  const state = { up: true, reading: { altered: false, peers: [] } as PlaneReading };
+  const state = { up: true, unarmable: null as Error | null, reading: { altered: false, peers: [] } as PlaneReading };
   const world = new World();
   const remotes = new Remotes();
   remotes.put(gateway(2));
@@ -42,6 +43,7 @@ function rig() {
   const moved: (string | null)[] = [];
   const failed: unknown[] = [];
   const worked: string[] = [];
+  const looks: string[] = [];
   const observer = new Observer({
     driver: {
       observe: async () => [DEVICE, PEER, ...CARRIES],
@@ -54,7 +56,13 @@ function rig() {
     world,
     mark: (owner) => marked.push(owner),
     peerMoved: (_, to) => moved.push(to === null ? null : formatHostPort(to)),
-    networkChanged: async () => undefined,
+    networkChanged: async () => {
+      looks.push('look');
+    },
+    rearm: async () => {
+      looks.push('rearm');
+      if (state.unarmable !== null) throw state.unarmable;
+    },
     failed: (_, error) => failed.push(error),
     worked: (what) => worked.push(what),
   });
@@ -68,7 +76,7 @@ function rig() {
     // What starts an observer polls once; so does this.
     await observer.adopt();
   };
-  return { state, probes, world, remotes, marked, moved, failed, worked, observer, own, poll };
+  return { state, probes, world, remotes, marked, moved, failed, worked, looks, observer, own, poll };
 }
 
 describe('the observer', () => {
@@ -87,6 +95,28 @@ describe('the observer', () => {
       assert.deepEqual(world.want(SITE, [DEVICE]), [{ op: 'put', item: DEVICE, present: null }]);
       assert.ok(world.observed.has('carry relay 10.0.2.0/24'), 'what hangs on it stays');
     }
+  });
+
+  it('opens anew what an overrun may have ended, before it looks, and again while that fails', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    const { state, failed, worked, looks, observer } = rig();
+    const settled = async () => {
+      t.mock.timers.tick(200);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    observer.onEvent({ type: 'network' });
+    await settled();
+    assert.deepEqual(looks.splice(0), ['look'], 'a change is no overrun');
+    observer.onEvent({ type: 'overrun' });
+    observer.onEvent({ type: 'network' });
+    state.unarmable = new Error('no descriptors left');
+    await settled();
+    assert.deepEqual([looks.splice(0), failed.splice(0)], [['rearm', 'look'], [state.unarmable]]);
+    state.unarmable = null;
+    await observer.audit();
+    await observer.audit();
+    assert.deepEqual(looks, ['rearm', 'look', 'look']);
+    assert.ok(worked.includes('rearm'));
   });
 
   it('does not judge a device that nobody wants yet', async () => {

@@ -165,6 +165,14 @@ test('SIGINT: 130; a killed agent locks nobody out', needsRoot, async () => {
   assert.ok(!existsSync(path.join(flags.stateDir, 'agent.pid')));
 });
 
+test('what nobody caught is told as a bug, and ends it', needsRoot, async () => {
+  const { code, out } = await host(flags, { VPN_CONNECTION_PSK: 'x', HOST_FAULT: 'nobody awaits this' }).done;
+  assert.equal(code, 1);
+  const last = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '');
+  assert.match(last.msg, /^a fault in corax itself/);
+  assert.equal(last.err.message, 'nobody awaits this');
+});
+
 test('what is wrong is told before anything is touched', needsRoot, async () => {
   const { code, out, err } = await host({ ...flags, stateDir: path.join(folder, 'untouched') }, {}).done;
   assert.deepEqual([code, out], [1, '']);

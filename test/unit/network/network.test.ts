@@ -61,6 +61,7 @@ describe('the network, as an engine tells of it', () => {
     index,
     name,
     kind: null,
+    ifId: null,
     mtu,
     up: true,
     running: true,

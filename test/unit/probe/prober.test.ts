@@ -74,6 +74,22 @@ describe('the prober', () => {
     );
   });
 
+  it('sets all its targets again for a native prober that was lost with them, and none that went meanwhile', async () => {
+    const { prober, native, state } = rig();
+    await prober.apply([put(), put({ gateway: 'gw-3' }), put({ gateway: 'gw-4' })]);
+    const all = [...native.values()];
+    native.clear();
+    await prober.restore();
+    assert.deepEqual([...native.values()], all);
+    state.failing = true;
+    await prober.apply([drop()]);
+    await assert.rejects(prober.restore(), /queue full/);
+    state.failing = false;
+    native.clear();
+    await Promise.all([prober.restore(), prober.apply([drop({ gateway: 'gw-3' })])]);
+    assert.deepEqual([...native.values()], all.slice(2));
+  });
+
   it('keeps the counters while the generation is the same, and starts anew with another', async () => {
     const { prober, native } = rig();
     await prober.apply([put()]);

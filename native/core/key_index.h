@@ -1,5 +1,5 @@
-// Public key → position in a column of keys. Built only when it is needed: the kernel lists peers in the order
-// in which they were added, so that mostly the next key of one snapshot is the next of the other.
+// Key of 32 bytes → position in a column of keys. Built only when it is needed: the kernel lists its things in the
+// same order each time, so that mostly the next key of one snapshot is the next of the other.
 #pragma once
 
 #include <sys/random.h>
@@ -9,12 +9,12 @@
 #include <optional>
 #include <vector>
 
-#include "core/wireguard/columns.h"
-
 namespace corax {
 
 class KeyIndex {
  public:
+  static constexpr size_t keySize = 32;
+
   // The keys must outlive the index.
   explicit KeyIndex(const std::vector<uint8_t>& keys) : keys_(keys.data()) {
     // Others choose their keys: without a secret they could choose them to collide.

@@ -1,0 +1,20 @@
+// Answers and notifications of NETLINK_XFRM. Nothing where the message is of no use to us; Failure EBADMSG where it
+// lies about its lengths. Keys, which the kernel tells whoever may ask, are not looked at.
+#pragma once
+
+#include <optional>
+
+#include "core/event.h"
+#include "core/netlink/socket.h"
+#include "core/xfrm/columns.h"
+
+namespace corax {
+
+// Without SPI it is none yet: the kernel holds the place of one that it asked for.
+std::optional<XfrmState> decodeXfrmState(const NetlinkMessage& message);
+// Of the main type, and of no socket: those are their socket's, and nobody else can take them away.
+std::optional<XfrmPolicy> decodeXfrmPolicy(const NetlinkMessage& message);
+// MAPPING, EXPIRE (of an SA), ACQUIRE.
+std::optional<XfrmEvent> decodeXfrmEvent(const NetlinkMessage& message);
+
+}  // namespace corax
