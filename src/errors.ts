@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   CORAX_SOCKET: 'A socket could not be used, or nobody answers on it.',
   CORAX_NETLINK: 'The kernel refused a netlink request.',
   CORAX_NFT: 'The kernel or libnftables refused a firewall transaction.',
+  CORAX_PLUTO: 'pluto could not be spoken to, or its answer is none.',
   CORAX_CLOSED: 'The native engine is closed.',
   CORAX_QUEUE_FULL: 'The native engine has too much to do.',
   CORAX_LAB: 'The lab could not be built or run.',

@@ -12,6 +12,10 @@ import type { XfrmDeletions, XfrmDelta, XfrmEvent, XfrmPolicies, XfrmStates } fr
 
 export type * from './native/xfrm.js';
 
+import type { Pluto, PlutoOptions } from './native/pluto.js';
+
+export type * from './native/pluto.js';
+
 /**
  * Peers to program, one entry a peer, as columns. The flags say which of the other columns count.
  * `allowedIps` holds 18 bytes each: family (4 or 6), prefix length, 16 address bytes; those of peer i are
@@ -223,7 +227,7 @@ export type NetworkOp =
 
 /** An error of the kernel's, in its own words. */
 export interface NativeError extends Error {
-  readonly code: 'CORAX_NETLINK' | 'CORAX_NFT' | 'CORAX_SOCKET' | 'CORAX_CLOSED' | 'CORAX_QUEUE_FULL';
+  readonly code: 'CORAX_NETLINK' | 'CORAX_NFT' | 'CORAX_SOCKET' | 'CORAX_PLUTO' | 'CORAX_CLOSED' | 'CORAX_QUEUE_FULL';
   /** Positive errno, 0 where there is none. */
   readonly errno: number;
   /** "EEXIST" */
@@ -386,6 +390,8 @@ export interface Engine {
 
 interface Addon {
   readonly Engine: new (onEvents: (events: readonly NativeEvent[]) => void) => Engine;
+  readonly Pluto: new (socketPath: string, options?: PlutoOptions) => Pluto;
+  readonly plutoLayouts: () => string[];
 }
 
 const require = createRequire(import.meta.url);
@@ -404,4 +410,14 @@ export function loadAddon(): Addon {
 
 export function openEngine(onEvents: (events: readonly NativeEvent[]) => void): Engine {
   return new (loadAddon().Engine)(onEvents);
+}
+
+/** The socket is opened anew for each command: pluto need not run yet. */
+export function openPluto(socketPath: string, options?: PlutoOptions): Pluto {
+  return new (loadAddon().Pluto)(socketPath, options);
+}
+
+/** Versions of pluto whose layout was tried, as version() says them: "4.8" … "4.15", "5.2". */
+export function plutoLayouts(): readonly string[] {
+  return loadAddon().plutoLayouts();
 }

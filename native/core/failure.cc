@@ -24,6 +24,7 @@ const char* failureCodeName(FailureCode code) {
     case FailureCode::socket: return "CORAX_SOCKET";
     case FailureCode::closed: return "CORAX_CLOSED";
     case FailureCode::queueFull: return "CORAX_QUEUE_FULL";
+    case FailureCode::pluto: return "CORAX_PLUTO";
   }
   return "CORAX_NETLINK";
 }

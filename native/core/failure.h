@@ -6,7 +6,7 @@
 
 namespace corax {
 
-enum class FailureCode { netlink, nft, socket, closed, queueFull };
+enum class FailureCode { netlink, nft, socket, closed, queueFull, pluto };
 
 class Failure : public std::runtime_error {
  public:

@@ -75,7 +75,9 @@ function pairs(ipsec: IpsecPart, carried: readonly Prefix[], behindEdges: readon
   }[ipsec.local];
   const remotes = { carried, any: [...families(ipsec.subnets)].map((family) => ANY[family]) }[ipsec.remote];
   return locals.flatMap((local) =>
-    remotes.flatMap((remote): Array<[Prefix, Prefix]> => (familyOf(local) === familyOf(remote) ? [[local, remote]] : [])),
+    remotes.flatMap(
+      (remote): Array<[Prefix, Prefix]> => (familyOf(local) === familyOf(remote) ? [[local, remote]] : []),
+    ),
   );
 }
 
