@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CoraxError } from '#src/errors.js';
+import { DRIVER_DEVICES, type DriverName, type Plane } from '#src/model/names.js';
 import { type PeerStatus, type Status, statusSchema } from '#src/model/status.js';
 import { inside } from './net/apply.js';
 import type { Faults } from './net/faults.js';
@@ -27,6 +28,7 @@ export interface NodeSettings {
   readonly logs: string;
   readonly pskFile: string;
   readonly stun: readonly string[];
+  readonly driver: DriverName;
 }
 
 export class LabNode {
@@ -52,15 +54,20 @@ export class LabNode {
     return this.plan.name;
   }
 
+  /** The plane's device. */
+  device(plane: Plane): string {
+    return DRIVER_DEVICES[this.#settings.driver][plane];
+  }
+
   get agentPid(): number | null {
     return this.#agent?.pid ?? null;
   }
 
   /** The agent's command line, as a person would type it in the node's namespace. */
   agentCommand(extra: readonly string[] = []): string[] {
-    const { store, pskFile, stun } = this.#settings;
+    const { store, pskFile, stun, driver } = this.#settings;
     const flags = ['--node', this.name, ...store(this.plan), '--state-dir', this.stateDirectory];
-    flags.push('--socket', this.socket, '--psk-file', pskFile);
+    flags.push('--socket', this.socket, '--psk-file', pskFile, '--driver', driver);
     flags.push('--metrics-addr', '127.0.0.1:10265', '--health-addr', '127.0.0.1:10275');
     return [process.execPath, MAIN, 'agent', ...flags, ...stun.flatMap((server) => ['--stun', server]), ...extra];
   }

@@ -9,6 +9,7 @@ import type { NativeEvent } from '../native.js';
 import { Network, type NodeAddress } from '../network/network.js';
 import { Prober } from '../probe/prober.js';
 import type { StoreBatch } from '../store/store.js';
+import type { DriverProblem } from '../tunnel/driver.js';
 import { VERSION } from '../version.js';
 import { Executor, type Fault } from './executor.js';
 import { Failures } from './failures.js';
@@ -56,7 +57,7 @@ export class Agent {
     this.#stun = config.stun.map(parseStunServer);
     this.#story = story;
     this.#network = new Network(engine);
-    this.gateways = new Gateways(config.node, this.remotes);
+    this.gateways = new Gateways(config.node, this.remotes, driver.name);
     this.#prober = new Prober(engine);
     const adapters = { engine, driver, network: this.#network, prober: this.#prober };
     this.#executor = new Executor(adapters, story.applied, fault);
@@ -78,7 +79,7 @@ export class Agent {
       remotes: this.remotes,
       failures: this.failures,
       executor: this.#executor,
-      version: VERSION,
+      version: driver.name === 'wireguard' ? VERSION : `${VERSION} ${driver.name}`,
       site: () => this.#site,
       own: () => this.gateways.own,
       events: {
@@ -137,6 +138,7 @@ export class Agent {
     this.#publisher.stop();
     await Promise.all([this.nat.stop(), this.#observer.stop(), this.#parts.store.stop()]);
     await this.#loop.stop();
+    this.#parts.driver.stop?.();
   }
 
   onEvents(events: readonly NativeEvent[]): void {
@@ -187,7 +189,7 @@ export class Agent {
     return siteFacts({
       node: this.#config.node,
       driver: this.#parts.driver.name,
-      publicKey: this.#parts.keys.publicKey,
+      publicKey: this.#parts.publicKey,
       direct: this.#config.direct,
       own,
       relays: this.gateways.relays,
@@ -248,6 +250,11 @@ export class Agent {
   /** Writes to the store that do not come about. */
   get unpublished(): readonly PublishFailure[] {
     return this.#publisher.failures;
+  }
+
+  /** What is wrong with the tunnel's backend as a whole. */
+  get driverProblems(): readonly DriverProblem[] {
+    return this.#parts.driver.problems?.() ?? [];
   }
 
   /** What was sent to the kernel since the start. */

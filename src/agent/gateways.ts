@@ -3,12 +3,15 @@ import { Admission, type Carried, type ProtectedAddresses } from '../decide/admi
 import { relayOf } from '../decide/relations.js';
 import type { Relay } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
+import type { DriverName } from '../model/names.js';
 import type { StoreBatch } from '../store/store.js';
+import { keyedByName } from './name-keys.js';
 import type { Remotes } from './remotes.js';
 
 export class Gateways {
   readonly #admission: Admission;
   readonly #remotes: Remotes;
+  readonly #driver: DriverName;
   readonly #relays = new Map<string, Relay>();
   /** Admitted gateways whose active endpoint is under NAT. */
   readonly #edges = new Set<string>();
@@ -16,7 +19,9 @@ export class Gateways {
   /** See {@link StoreBatch.unread}. */
   unread = false;
 
-  constructor(node: string, remotes: Remotes) {
+  /** `driver`: libreswan's ends have no keys, and are told by their nodes' names. */
+  constructor(node: string, remotes: Remotes, driver: DriverName = 'wireguard') {
+    this.#driver = driver;
     this.#remotes = remotes;
     this.#admission = new Admission((gateway) => claims(gateway, node));
   }
@@ -44,7 +49,8 @@ export class Gateways {
   take(batch: StoreBatch): ReadonlySet<string> {
     this.synced ||= batch.synced;
     this.unread = batch.unread;
-    return this.#follow(this.#admission.update(batch.upserted, batch.removed).changed);
+    const upserted = this.#driver === 'libreswan' ? batch.upserted.map(keyedByName) : batch.upserted;
+    return this.#follow(this.#admission.update(upserted, batch.removed).changed);
   }
 
   /** What stands when the agent starts says who had what before. */

@@ -94,6 +94,9 @@ export class Observer {
       case 'network':
         this.#settle();
         break;
+      case 'xfrm':
+        this.#parts.driver.hear?.(event);
+        break;
       case 'raw':
         break;
     }

@@ -10,11 +10,10 @@ import { serveControl } from '../telemetry/control.js';
 import type { Logger } from '../telemetry/log.js';
 import { createMetrics } from '../telemetry/metrics.js';
 import { Heartbeat, serveHealth, serveMetrics } from '../telemetry/server.js';
-import { loadKeyPair, wireguardPresharedKey } from '../tunnel/keys.js';
-import { WireguardDriver } from '../tunnel/wireguard.js';
 import { VERSION } from '../version.js';
 import { Agent } from './agent.js';
 import { cleanUp } from './cleanup.js';
+import { chooseDriver, driversToRemove } from './drivers.js';
 import { createEvents } from './events.js';
 import { faultFrom } from './executor.js';
 import { explanation, peerMetrics, peerStatus } from './report.js';
@@ -25,15 +24,13 @@ import { createStory } from './story.js';
 const MAX_SILENCE_MS = 30_000;
 
 export function runAgent(config: Config, logger: Logger, signal: AbortSignal): Promise<number> {
-  return config.cleanup ? runCleanup(logger) : runUntilStopped(config, logger, signal);
+  return config.cleanup ? runCleanup(config, logger) : runUntilStopped(config, logger, signal);
 }
 
-async function runCleanup(logger: Logger): Promise<number> {
+async function runCleanup({ stateDir }: Config, logger: Logger): Promise<number> {
   const engine = openEngine(() => undefined);
   try {
-    // No key is needed to remove a device.
-    const driver = new WireguardDriver(engine, new Uint8Array(32), new Uint8Array(32));
-    const { removed, failed } = await cleanUp(engine, driver, new Network(engine));
+    const { removed, failed } = await cleanUp(engine, driversToRemove(engine, stateDir), new Network(engine));
     for (const what of removed) logger.info(`removed ${what}`);
     for (const what of failed) logger.error(`could not remove ${what}`);
     return failed.length === 0 ? 0 : 1;
@@ -44,12 +41,11 @@ async function runCleanup(logger: Logger): Promise<number> {
 
 async function runUntilStopped(config: AgentConfig, logger: Logger, signal: AbortSignal): Promise<number> {
   const fault = faultFrom(process.env.CORAX_FAULT);
-  const keys = await loadKeyPair(config.stateDir);
   let deliver: (events: readonly NativeEvent[]) => void = () => undefined;
   const engine = openEngine((events) => deliver(events));
   const closers: Array<() => Promise<void> | void> = [() => engine.close()];
   try {
-    const driver = new WireguardDriver(engine, keys.privateKey, wireguardPresharedKey(config.psk.reveal()));
+    const { driver, publicKey } = await chooseDriver(config, engine);
     const { store, recorder, name } = await openStore(config, (error) => {
       if (error !== null) story.trouble('events on Gateways', error);
     });
@@ -59,7 +55,7 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
     });
     const heartbeat = new Heartbeat(MAX_SILENCE_MS);
     const story = createStory(logger, metrics, heartbeat, recorder === null ? undefined : events(recorder));
-    const agent = new Agent({ config, engine, driver, store, keys }, story, fault);
+    const agent = new Agent({ config, engine, driver, store, publicKey }, story, fault);
     deliver = (events) => agent.onEvents(events);
     function events(recorder: EventRecorder) {
       const own = () => agent.gateways.own?.name ?? null;
@@ -78,7 +74,7 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
       const server = await serveHealth(config.health, checks, onError);
       closers.push(() => server.close());
     }
-    logger.info({ version: VERSION, publicKey: keys.publicKey, gateways: name }, 'corax agent starts');
+    logger.info({ version: VERSION, driver: driver.name, publicKey, gateways: name }, 'corax agent starts');
     await agent.start();
     closers.push(() => agent.stop());
     if (recorder !== null) closers.push(() => recorder.stop());
@@ -147,6 +143,9 @@ function errors(agent: Agent, store: GatewayStore): StatusError[] {
   for (const failure of agent.failures.all) {
     const { code, owner, message, since } = failure;
     found.push({ code, gateway: owner === '' ? null : owner, message, since: since / 1000 });
+  }
+  for (const { code, message, since } of agent.driverProblems) {
+    found.push({ code, gateway: null, message, since: since === null ? null : since / 1000 });
   }
   for (const { code, gateway, message, since } of agent.unpublished) {
     found.push({ code, gateway, message, since: since / 1000 });
