@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a fresh Debian 12 machine ready: system packages, npm packages, the build. Quick when nothing is to do.
 #   sh scripts/setup.sh [--yes] [--full]
-# --full adds what only `npm run test:full` needs: another architecture's compiler, its emulator, debootstrap.
+# --full adds what only `npm run test:full` needs: another architecture's compiler and its emulator.
 # On a terminal it lists the system packages and asks first; --yes, or no terminal, goes ahead.
 set -eu
 cd "$(dirname "$0")/.."
@@ -37,9 +37,9 @@ step() {
 
 # --- what is needed --------------------------------------------------------------------------------------------
 build='g++ make python3 libnftables-dev'
-network='iproute2 nftables conntrack iputils-ping wireguard-tools coturn kmod procps util-linux systemd'
+network='iproute2 nftables conntrack iputils-ping wireguard-tools libreswan debootstrap coturn kmod procps util-linux systemd'
 machine='qemu-system-x86 busybox-static'
-other='g++-aarch64-linux-gnu qemu-user-static debootstrap'
+other='g++-aarch64-linux-gnu qemu-user-static'
 
 # Whether this kernel can carry a lab by itself, as far as the tools for trying are there (lab/setting.ts tries
 # the same); without iproute2 that cannot be tried, and is doubted.
@@ -100,19 +100,17 @@ Run this as root, or install them: apt-get install --no-install-recommends $miss
       # shellcheck disable=SC2086
       step 'installing again' install $missing
     }
-    case " $missing" in
-      *' coturn '*)
-        if command -v deb-systemd-helper >/dev/null; then
-          deb-systemd-helper disable coturn.service >/dev/null 2>&1 || true
-        fi
-        ! command -v update-rc.d >/dev/null || update-rc.d coturn disable >/dev/null 2>&1 || true
-        ;;
-    esac
+    stay_off() {
+      ! command -v deb-systemd-helper >/dev/null || deb-systemd-helper disable "$1.service" >/dev/null 2>&1 || true
+      ! command -v update-rc.d >/dev/null || update-rc.d "$1" disable >/dev/null 2>&1 || true
+    }
+    case " $missing" in *' coturn '*) stay_off coturn ;; esac
+    case " $missing" in *' libreswan '*) stay_off ipsec ;; esac
     [ ! -e "$policy" ] || ! grep -q 'written by corax' "$policy" || rm -f "$policy"
   fi
 else
   # Not Debian: what matters are the programs, whoever packaged them.
-  programs='g++ make python3 ip nft conntrack ping wg turnserver modprobe setpriv nsenter'
+  programs='g++ make python3 ip nft conntrack ping wg ipsec certutil debootstrap turnserver modprobe setpriv nsenter'
   kernel_is_enough || programs="$programs qemu-system-x86_64 busybox"
   absent=
   for program in $programs; do command -v "$program" >/dev/null || absent="$absent $program"; done
