@@ -43,7 +43,7 @@ export class PlutoClient {
     const version = this.#version;
     if (version === null) throw new CoraxError('CORAX_PLUTO', 'pluto does not answer');
     if (this.#layouts.includes(version)) return this.#pluto.send(version, command);
-    return askWhack(this.#whack, this.#socket, command);
+    return askWhack(this.#whack, version, this.#socket, command);
   }
 
   close(): void {

@@ -10,12 +10,12 @@ const TIMEOUT_MS = 30_000;
 const REPLY_LIMIT = 16 * 1024 * 1024;
 
 /** Its arguments for each step of the command, in the order in which pluto is to take them. */
-export function whackArguments(command: PlutoCommand): string[][] {
+export function whackArguments(version: string, command: PlutoCommand): string[][] {
   if (command.op !== 'connection') return [[`--${command.op}`]];
   const named = (...words: string[]) => [...words, '--name', command.name];
   const steps: string[][] = [];
   if (command.delete) steps.push(named('--delete'));
-  if (command.add) steps.push(named(...addArguments(command.add)));
+  if (command.add) steps.push(named(...addArguments(version, command.add)));
   if (command.route) steps.push(named('--route'));
   if (command.unroute) steps.push(named('--unroute'));
   if (command.initiate) steps.push(named('--initiate', '--asynchronous'));
@@ -23,10 +23,12 @@ export function whackArguments(command: PlutoCommand): string[][] {
   return steps;
 }
 
-function addArguments(add: PlutoConnection): string[] {
-  const words = ['--psk', '--encrypt', '--forceencaps', '--reqid', String(add.reqid)];
-  words.push('--dpddelay', String(add.dpdDelayS), '--dpdtimeout', String(add.retransmitTimeoutS));
-  words.push('--dpdaction', add.dpdAction, '--retransmit-timeout', String(add.retransmitTimeoutS));
+/** 5.0 renamed --forceencaps, and gave up --dpdaction. */
+function addArguments(version: string, add: PlutoConnection): string[] {
+  const since5 = Number.parseInt(version, 10) >= 5;
+  const words = since5 ? ['--encapsulation=yes'] : ['--forceencaps', '--dpdaction', add.dpdAction];
+  words.push('--psk', '--encrypt', '--reqid', String(add.reqid), '--dpddelay', String(add.dpdDelayS));
+  words.push('--retransmit-timeout', String(add.retransmitTimeoutS));
   words.push('--retransmit-interval', String(add.retransmitIntervalMs));
   if (add.ifId !== null) words.push('--ipsec-interface', String(add.ifId));
   if (add.ike !== null) words.push('--ike', add.ike);
@@ -40,9 +42,14 @@ function endArguments({ id, host, ikePort, client }: PlutoEnd): string[] {
 }
 
 /** Runs whack for each step; the replies' lines together. */
-export async function askWhack(whack: string, socket: string, command: PlutoCommand): Promise<PlutoReply> {
+export async function askWhack(
+  whack: string,
+  version: string,
+  socket: string,
+  command: PlutoCommand,
+): Promise<PlutoReply> {
   const lines: PlutoLine[] = [];
-  for (const words of whackArguments(command))
+  for (const words of whackArguments(version, command))
     lines.push(...(await runWhack(whack, ['--ctlsocket', socket, ...words])));
   return { lines };
 }
