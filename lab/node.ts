@@ -12,7 +12,7 @@ import type { Faults } from './net/faults.js';
 import type { NatSettings } from './net/nat.js';
 import type { NatPlan, NodePlan } from './net/plan.js';
 import { hostFirewall } from './net/rules.js';
-import { exited, type RunOptions, type RunResult, run, spawnBound, stopProcess } from './process.js';
+import { exited, isAlive, type RunOptions, type RunResult, run, spawnBound, stopProcess } from './process.js';
 
 /** dist/main.js, seen from dist/lab/node.js. */
 export const MAIN = join(dirname(fileURLToPath(import.meta.url)), '..', 'main.js');
@@ -112,6 +112,18 @@ export class LabNode {
     const done = exited(agent);
     agent.kill('SIGKILL');
     await done;
+  }
+
+  /** Of the pluto that the node's agent keeps; null while none is recorded. */
+  get plutoPid(): number | null {
+    const file = join(this.stateDirectory, 'pluto/run/pluto.pid');
+    return existsSync(file) ? Number(readFileSync(file, 'utf8')) || null : null;
+  }
+
+  /** It outlives its agent, whatever ends that one. */
+  killPluto(): void {
+    const pid = this.plutoPid;
+    if (pid !== null && isAlive(pid)) process.kill(pid, 'SIGKILL');
   }
 
   async restart(how: 'stop' | 'kill9' = 'stop', extra: readonly string[] = []): Promise<void> {
