@@ -12,6 +12,7 @@ import { privateIpOf } from './ipsec.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
 import { holeFields } from './publish.js';
 import {
+  centralRelay,
   comesLast,
   holdsBack,
   isCorax,
@@ -185,6 +186,10 @@ function verdict(site: SiteFacts, remote: Site, localType: PathTypes): PairVerdi
       may: false,
       reason: `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`,
     };
+  }
+  const central = centralRelay(site.relays);
+  if (site.driver === 'libreswan' && central !== null && !isCorax(central.endpoint)) {
+    return { may: false, reason: "the central relay is raven-agent's: with libreswan that leaves one plane" };
   }
   return pairVerdict(localType, remote.endpoint.natType);
 }

@@ -123,6 +123,14 @@ test('a tunnel to a relay whose probes are lost is made anew, unless something s
   assert.deepEqual(deeds(hub(1), edge(1), now - 3_000, 3), [], 'a relay waits for its edges');
 });
 
+test("with raven's relay there is one plane", () => {
+  const state = (central: Gateway) =>
+    decideRemote(facts(edge(1), [central]), edge(2), null, UNSEEN, 1_800_000_000_000).path;
+  assert.equal(state(hub(1))?.state, 'punching');
+  const path = state(hub(1, { corax: null }));
+  assert.deepEqual([path?.state, /raven-agent's/.test(path?.reason ?? '')], ['relayed', true]);
+});
+
 test('subnets of the own gateway are all told', () => {
   const site = facts(edge(1), [hub(1)], { subnets: ['10.0.1.0/24', '10.0.7.0/24'].map(prefix) });
   assert.deepEqual(ipsecPart(site, asSite(hub(1)), 'relay')?.subnets, ['10.0.1.0/24', '10.0.7.0/24']);
