@@ -1,12 +1,12 @@
 /** The tunnel driver that the configuration asks for. */
 import type { AgentConfig } from '../config.js';
+import { CoraxError } from '../errors.js';
 import type { PublicKey } from '../model/key.js';
 import { Secret } from '../model/secret.js';
 import type { Engine } from '../native.js';
 import type { TunnelDriver } from '../tunnel/driver.js';
 import { loadKeyPair, wireguardPresharedKey } from '../tunnel/keys.js';
 import { LibreswanDriver } from '../tunnel/libreswan/libreswan.js';
-import { findPluto } from '../tunnel/libreswan/pluto-files.js';
 import { WireguardDriver } from '../tunnel/wireguard.js';
 import { keyOfName } from './name-keys.js';
 
@@ -34,14 +34,14 @@ export function driversToRemove(engine: Engine, stateDir: string): TunnelDriver[
   return [new WireguardDriver(engine, new Uint8Array(32), new Uint8Array(32)), ...libreswan(engine, stateDir)];
 }
 
-/** None where libreswan is not installed. */
+/** None where libreswan is not installed, or could never have run. */
 function libreswan(engine: Engine, stateDir: string): LibreswanDriver[] {
   try {
-    findPluto();
-  } catch {
-    return [];
+    return [new LibreswanDriver({ engine, stateDir, psk: new Secret(''), socket: null })];
+  } catch (error) {
+    if (error instanceof CoraxError) return [];
+    throw error;
   }
-  return [new LibreswanDriver({ engine, stateDir, psk: new Secret(''), socket: null })];
 }
 
 /** A pluto of an agent before, with another driver, would keep the port. */

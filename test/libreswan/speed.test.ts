@@ -1,56 +1,24 @@
 /** What a hundred and a thousand connections cost, with Debian's pluto in a network namespace of its own. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { Secret } from '#src/model/secret.js';
-import { openPluto, type Pluto, type PlutoCommand } from '#src/native.js';
+import type { PlutoCommand } from '#src/native.js';
 import { refusalIn } from '#src/tunnel/libreswan/pluto-client.js';
-import { findPluto, type PlutoFiles, plutoFiles, prepareFiles } from '#src/tunnel/libreswan/pluto-files.js';
 import { askWhack } from '#src/tunnel/libreswan/whack.js';
+import { type LivePluto, startPluto } from './live-pluto.js';
 
 /** The issue's bar. */
 const TIMES_FASTER = 20;
 const ADDRESS = '192.0.2.1';
 
-let folder = '';
-let files: PlutoFiles;
-let child: ChildProcess;
-let pluto: Pluto;
-let version = '';
+let live: LivePluto;
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'corax-speed-'));
-  files = plutoFiles(folder);
-  await prepareFiles(files, new Secret('a key for this test'));
-  const flags = ['--nofork', '--rundir', files.run, '--dumpdir', files.run, '--nssdir', files.nss, '--no-dnssec'];
-  flags.push('--secretsfile', files.secrets, '--ipsecdir', files.ipsecDir, '--logfile', files.log);
-  const script = `ip link set lo up && ip address add ${ADDRESS}/32 dev lo && exec "$@"`;
-  const unshare = ['--pdeathsig', 'KILL', '--', 'unshare', '--net', 'sh', '-c', script, 'sh', findPluto(), ...flags];
-  child = spawn('setpriv', unshare, { stdio: 'ignore' });
-  pluto = openPluto(files.socket, { timeoutMs: 120_000 });
-  for (;;) {
-    const said = await pluto.version().catch(() => null);
-    if (said !== null) {
-      version = said.version;
-      break;
-    }
-    assert.equal(child.exitCode, null, 'pluto runs');
-    await delay(50);
-  }
-  await pluto.send(version, { op: 'listen' });
+  live = await startPluto(ADDRESS);
 });
 
-after(async () => {
-  pluto?.close();
-  child?.kill('SIGKILL');
-  if (folder !== '') rmSync(folder, { recursive: true, force: true });
-});
+after(() => live?.stop());
 
 /** An edge's connection at a relay: deleted if it is there, and added. */
 function command(number: number): PlutoCommand {
@@ -84,17 +52,17 @@ async function seconds(act: () => Promise<unknown>): Promise<number> {
 }
 
 test(`100 connections: at least ${TIMES_FASTER} times faster than a whack for each`, async (t) => {
-  const whack = join(findPluto(), '../whack');
+  const whack = join(live.program, '../whack');
   const forked = await seconds(async () => {
     for (const one of commands(100)) {
-      assert.equal(refusalIn(await askWhack(whack, version, files.socket, one)), null);
+      assert.equal(refusalIn(await askWhack(whack, live.version, live.files.socket, one)), null);
     }
   });
   const sent = await seconds(async () => {
-    for (const one of commands(100)) assert.equal(refusalIn(await pluto.send(version, one)), null);
+    for (const one of commands(100)) assert.equal(refusalIn(await live.pluto.send(live.version, one)), null);
   });
   t.diagnostic(
-    `pluto ${version}: ${forked.toFixed(2)} s by whack, ${sent.toFixed(3)} s by the socket: ${(forked / sent).toFixed(0)} times`,
+    `pluto ${live.version}: ${forked.toFixed(2)} s by whack, ${sent.toFixed(3)} s by the socket: ${(forked / sent).toFixed(0)} times`,
   );
   assert.ok(forked / sent >= TIMES_FASTER, `${(forked / sent).toFixed(1)} times`);
 });
@@ -103,13 +71,13 @@ test('1,000 connections are added and listed, and the event loop goes on', async
   const loop = monitorEventLoopDelay({ resolution: 1 });
   loop.enable();
   const adding = await seconds(async () => {
-    for (const one of commands(1_000)) assert.equal(refusalIn(await pluto.send(version, one)), null);
+    for (const one of commands(1_000)) assert.equal(refusalIn(await live.pluto.send(live.version, one)), null);
   });
   let lines = 0;
   const listing = await seconds(async () => {
     for (let times = 0; times < 20; times += 1) {
-      lines = (await pluto.send(version, { op: 'showstates' })).lines.length;
-      await pluto.send(version, { op: 'trafficstatus' });
+      lines = (await live.pluto.send(live.version, { op: 'showstates' })).lines.length;
+      await live.pluto.send(live.version, { op: 'trafficstatus' });
     }
   });
   loop.disable();
@@ -117,7 +85,7 @@ test('1,000 connections are added and listed, and the event loop goes on', async
   t.diagnostic(
     `added in ${adding.toFixed(2)} s, 20 × showstates and trafficstatus in ${listing.toFixed(2)} s (${lines} lines); event loop p99 ${ms(loop.percentile(99))} ms, at most ${ms(loop.max)} ms`,
   );
-  const { lines: status } = await pluto.send(version, { op: 'status' });
+  const { lines: status } = await live.pluto.send(live.version, { op: 'status' });
   const listed = new Set(status.flatMap(({ text }) => /^"([^"]+)": /.exec(text)?.[1] ?? []));
   assert.equal(listed.size, 1_000);
 });

@@ -57,8 +57,9 @@ export class LibreswanDriver implements TunnelDriver {
   }
 
   async observe(): Promise<Item[]> {
+    const names = new Set((await this.#engine.links()).map((link) => link.name));
     // The kernel's WireGuard would keep the port.
-    for (const plane of PLANES) await this.#engine.wgDestroy(DEVICES[plane]);
+    for (const plane of PLANES) if (names.has(DEVICES[plane])) await this.#engine.wgDestroy(DEVICES[plane]);
     await this.#readAddresses();
     const book = await readBook(this.#files.book);
     await this.#keeper.open();
@@ -67,7 +68,6 @@ export class LibreswanDriver implements TunnelDriver {
     if (!stands) await this.#orphans.find(Date.now());
     await this.#log.look(Date.now());
     const items: Item[] = [];
-    const names = new Set((await this.#engine.links()).map((link) => link.name));
     for (const plane of PLANES) {
       if (!names.has(NAMES[plane])) continue;
       items.push({ kind: 'device', plane, name: NAMES[plane], listenPort: 0, mtu: 0 });

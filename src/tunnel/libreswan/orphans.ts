@@ -4,7 +4,7 @@
  */
 import { ipFromBytes } from '../../model/address.js';
 import { IF_IDS } from '../../model/names.js';
-import type { Engine, XfrmDeletions, XfrmPolicyId, XfrmStateId } from '../../native.js';
+import type { Engine, NativeError, XfrmDeletions, XfrmPolicyId, XfrmStateId } from '../../native.js';
 
 /** What comes by the old SA may still be on its way. */
 const GRACE_MS = 5_000;
@@ -67,8 +67,16 @@ export class Orphans {
   }
 }
 
-/** Whatever hangs on our interfaces, for good. */
+/** Whatever hangs on our interfaces, for good. A kernel without XFRM has nothing. */
 export async function removeXfrm(engine: Engine): Promise<void> {
+  try {
+    await removeAll(engine);
+  } catch (error) {
+    if ((error as NativeError).errnoName !== 'EPROTONOSUPPORT') throw error;
+  }
+}
+
+async function removeAll(engine: Engine): Promise<void> {
   const ours: readonly number[] = Object.values(IF_IDS);
   const orphans = new Orphans(engine);
   await orphans.find(0);

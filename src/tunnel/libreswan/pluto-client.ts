@@ -16,12 +16,12 @@ export class PlutoClient {
   readonly #layouts: readonly string[];
   #version: string | null = null;
 
-  /** `program`: pluto's, beside which whack is. */
-  constructor(socket: string, program: string) {
+  /** `program`: pluto's, beside which whack is; `layouts`: of versions whose messages are known. */
+  constructor(socket: string, program: string, layouts: readonly string[] = plutoLayouts()) {
     this.#socket = socket;
     this.#whack = join(dirname(program), 'whack');
     this.#pluto = openPluto(socket);
-    this.#layouts = plutoLayouts();
+    this.#layouts = layouts;
   }
 
   /** Asks which version it is: to be done whenever another pluto may have taken the socket. */
