@@ -1,12 +1,14 @@
-// npm run generate: writes what is made of src/model into files that are committed.
+// npm run generate: writes what is made of other sources into files that are committed.
 // `--check` writes nothing and fails where a file differs.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { gatewayCrd } from '#src/model/crd.js';
+import { pageModule } from './page.mjs';
 
 const root = new URL('..', import.meta.url);
 const files = {
   'deploy/crd/gateways.yaml': `# Made of src/model/resource.ts by npm run generate: change it there.\n${stringify(gatewayCrd(), { lineWidth: 0, aliasDuplicateObjects: false })}`,
+  'src/telemetry/page/document.generated.ts': await pageModule(),
 };
 
 let differs = false;
@@ -20,7 +22,7 @@ for (const [path, text] of Object.entries(files)) {
   }
   if (present === text) continue;
   if (process.argv.includes('--check')) {
-    console.error(`generate: ${path} is not what src/model says: npm run generate`);
+    console.error(`generate: ${path} is not what its sources say: npm run generate`);
     differs = true;
   } else {
     writeFileSync(url, text);

@@ -39,6 +39,7 @@ step() {
 build='g++ make python3 libnftables-dev'
 network='iproute2 nftables conntrack iputils-ping wireguard-tools libreswan debootstrap coturn kmod procps util-linux systemd'
 machine='qemu-system-x86 busybox-static'
+browser='chromium'
 other='g++-aarch64-linux-gnu qemu-user-static'
 
 # Whether this kernel can carry a lab by itself, as far as the tools for trying are there (lab/setting.ts tries
@@ -70,7 +71,7 @@ policy=/usr/sbin/policy-rc.d
 [ ! -e "$policy" ] || ! grep -q 'written by corax' "$policy" || rm -f "$policy"
 
 # --- system packages -------------------------------------------------------------------------------------------
-wanted="$build $network"
+wanted="$build $network $browser"
 kernel_is_enough || wanted="$wanted $machine"
 [ -z "$full" ] || wanted="$wanted $other"
 if command -v dpkg-query >/dev/null && grep -q '^ID=debian' /etc/os-release 2>/dev/null; then
@@ -110,7 +111,7 @@ Run this as root, or install them: apt-get install --no-install-recommends $miss
   fi
 else
   # Not Debian: what matters are the programs, whoever packaged them.
-  programs='g++ make python3 ip nft conntrack ping wg ipsec certutil debootstrap turnserver modprobe setpriv nsenter'
+  programs='g++ make python3 ip nft conntrack ping wg ipsec certutil debootstrap turnserver modprobe setpriv nsenter chromium'
   kernel_is_enough || programs="$programs qemu-system-x86_64 busybox"
   absent=
   for program in $programs; do command -v "$program" >/dev/null || absent="$absent $program"; done

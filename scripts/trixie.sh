@@ -34,12 +34,13 @@ if [ ! -x "$root/usr/libexec/ipsec/pluto" ]; then
   trap 'exit 143' TERM
   # Its last step, libreswan's own configuration, complains where there is no systemd: what counts is whether it runs.
   nice -n 10 debootstrap --variant=minbase --include=libreswan trixie "$aside" "$mirror" >"$aside.log" 2>&1 9>&- || true
-  chroot "$aside" /usr/libexec/ipsec/whack --version >/dev/null && chroot "$aside" /usr/libexec/ipsec/pluto --version >/dev/null || {
+  for program in whack pluto; do
+    chroot "$aside" "/usr/libexec/ipsec/$program" --version >/dev/null && continue
     tail -n 20 "$aside.log" >&2
     rm -f "$aside.log"
     echo 'corax: debootstrap left no libreswan that runs' >&2
     exit 1
-  }
+  done
   rm -rf "$aside.log" "$aside"/var/cache/apt/* "$aside"/var/lib/apt/lists/*
   chmod 755 "$aside"
   mv -T "$aside" "$root"

@@ -10,7 +10,7 @@ import { checkPsk, missingPsk, PSK_VARIABLE, readPskFile } from './config/psk.js
 import { RAVEN_ALIASES, ravenDirect, ravenWarnings } from './config/raven.js';
 import { chooseStore } from './config/store.js';
 import { CoraxError, codeOf, messageOf } from './errors.js';
-import type { Ip } from './model/address.js';
+import { type Ip, isLoopback } from './model/address.js';
 import type { DirectPolicy } from './model/facts.js';
 import type { DriverName } from './model/names.js';
 import type { Secret } from './model/secret.js';
@@ -36,6 +36,8 @@ interface CommonConfig {
   /** Null: not served. */
   readonly metrics: ListenAddress | null;
   readonly health: ListenAddress | null;
+  /** Served on the health address. */
+  readonly statusPage: boolean;
   readonly direct: DirectPolicy;
   readonly logLevel: LogLevel;
 }
@@ -123,6 +125,9 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
   if (metrics !== null && health !== null && metrics.port === health.port && metrics.host === health.host) {
     problems.push(`--metrics-addr and --health-addr are both ${metrics.host}:${metrics.port}: expected two addresses`);
   }
+  if (values.statusPage === 'on' && health === null) {
+    problems.push(`${describe(raw.get('statusPage'))}: the page is served on --health-addr, which is off`);
+  }
   if (problems.length > 0) throw new CoraxError('CORAX_CONFIG', problems.join('\n'));
 
   const common: CommonConfig = {
@@ -134,6 +139,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
     socket: file('socket') ?? DEFAULT_SOCKET,
     metrics,
     health,
+    statusPage: statusPage(values.statusPage ?? 'auto', health),
     direct: directPolicy(values.direct) ?? ravenDirect(flags) ?? 'auto',
     logLevel: values.logLevel ?? 'info',
   };
@@ -253,6 +259,12 @@ export function listen(value: Listen | 'off' | undefined, nodeIp: Ip | null, por
   // Not asked for: the node's own address as raven has it, else only this machine
   if (value === undefined) return { host: nodeIp ?? '127.0.0.1', port };
   return { host: value.host ?? nodeIp ?? '::', port: value.port };
+}
+
+/** It shows addresses and errors to whoever asks: beyond this machine only where somebody wants that. */
+function statusPage(when: OptionValue<'statusPage'>, health: ListenAddress | null): boolean {
+  if (when === 'auto') return health !== null && isLoopback(health.host);
+  return when === 'on' && health !== null;
 }
 
 function choosePsk(

@@ -2,19 +2,18 @@
  * The only importer of the addon, and the contract that native/binding keeps.
  *
  * Everything that can block (netlink, nf_tables) runs on the engine's one native thread, in the order
- * in which it was asked for; promises settle on the event loop. Addresses cross the boundary as text,
- * except in columns, where they are 16 bytes: IPv4 as an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2).
+ * in which it was asked for, and pluto, which takes its time, on one of its own; promises settle on the
+ * event loop. Addresses cross the boundary as text, except in columns, where they are 16 bytes: IPv4 as an
+ * IPv4-mapped IPv6 address (RFC 4291 2.5.5.2).
  * The addon trusts nothing: wrong types, lengths and ranges throw a TypeError before anything is sent.
  */
 import { createRequire } from 'node:module';
 import { CoraxError, messageOf } from './errors.js';
+import type { Pluto, PlutoOptions } from './native/pluto.js';
 import type { XfrmDeletions, XfrmDelta, XfrmEvent, XfrmPolicies, XfrmStates } from './native/xfrm.js';
 
-export type * from './native/xfrm.js';
-
-import type { Pluto, PlutoOptions } from './native/pluto.js';
-
 export type * from './native/pluto.js';
+export type * from './native/xfrm.js';
 
 /**
  * Peers to program, one entry a peer, as columns. The flags say which of the other columns count.

@@ -7,10 +7,12 @@
 
 namespace corax::test {
 
+inline std::vector<Datagram> silent(const std::vector<Request>&) { return {}; }
+
 class JobRunner {
  public:
-  JobRunner(Answer route, Answer generic)
-      : route_(std::move(route)), generic_(std::move(generic)), kernel_(reactor_, counters_, [](Event&&) { return true; }, sockets()) {}
+  JobRunner(Answer route, Answer generic, Answer xfrm = silent)
+      : route_(std::move(route)), generic_(std::move(generic)), xfrm_(std::move(xfrm)), kernel_(reactor_, counters_, [](Event&&) { return true; }, sockets()) {}
 
   // Steps until done; how many it took. Throws what the job throws.
   size_t run(Job& job) {
@@ -21,6 +23,7 @@ class JobRunner {
 
   FakeKernel& route() { return route_; }
   FakeKernel& generic() { return generic_; }
+  FakeKernel& xfrm() { return xfrm_; }
   Counters& counters() { return counters_; }
 
  private:
@@ -28,17 +31,17 @@ class JobRunner {
     Kernel::Sockets sockets;
     sockets.route = route_.open();
     sockets.generic = generic_.open();
+    sockets.xfrm = xfrm_.open();
     sockets.options.timeout = std::chrono::milliseconds(30);
     return sockets;
   }
 
   FakeKernel route_;
   FakeKernel generic_;
+  FakeKernel xfrm_;
   Counters counters_;
   Reactor reactor_{{[] { return false; }, [](EventSource&) {}, [] {}}};
   Kernel kernel_;
 };
-
-inline std::vector<Datagram> silent(const std::vector<Request>&) { return {}; }
 
 }  // namespace corax::test

@@ -3,6 +3,7 @@
 #include <linux/genetlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/wireguard.h>
+#include <linux/xfrm.h>
 #include <netinet/in.h>
 
 #include <random>
@@ -12,6 +13,9 @@
 #include "core/rtnl/watch.h"
 #include "core/wireguard/decode.h"
 #include "core/wireguard/history.h"
+#include "core/xfrm/decode.h"
+#include "core/xfrm/history.h"
+#include "core/xfrm/watch.h"
 #include "test/check.h"
 #include "test/fake_netlink.h"
 
@@ -46,7 +50,8 @@ Datagram wireguardSeed() {
 // Payloads of captured messages.
 std::vector<Datagram> seeds() {
   std::vector<Datagram> payloads(12, wireguardSeed());
-  for (const char* name : {"links.bin", "addresses.bin", "routes4.bin", "routes6.bin", "rules.bin", "wg-dump.bin", "error-whole.bin"}) {
+  for (const char* name : {"links.bin", "addresses.bin", "routes4.bin", "routes6.bin", "rules.bin", "wg-dump.bin", "error-whole.bin",
+                           "xfrm-states.bin", "xfrm-policies.bin", "xfrm-mapping.bin", "xfrm-expire.bin", "xfrm-acquire.bin"}) {
     for (const Datagram& datagram : fixture(name)) {
       for (Request& it : requestsIn(datagram)) {
         // Small ones mutate to more different things a second.
@@ -101,7 +106,8 @@ TEST("fuzz: no bytes make the decoders read beyond them, or yield what cannot be
   const std::vector<Datagram> corpus = seeds();
   std::mt19937 random(20'240'607);
   WgDecoder decoder;
-  size_t routes = 0, peers = 0;
+  XfrmStates states;
+  size_t routes = 0, peers = 0, associations = 0, policies = 0, events = 0;
   for (int round = 0; round < iterations; round++) {
     const Datagram bytes = mutated(corpus, random);
     survives(bytes, [&](const NetlinkMessage& it) { (void)decodeLink(it); });
@@ -113,6 +119,26 @@ TEST("fuzz: no bytes make the decoders read beyond them, or yield what cannot be
       }
     });
     survives(bytes, [&](const NetlinkMessage& it) { (void)decodeRule(it); });
+    survives(bytes, [&](const NetlinkMessage& it) {
+      if (const auto state = decodeXfrmState(it)) {
+        associations++;
+        CHECK(state->spi != 0);
+        states.add(*state);
+      }
+    });
+    survives(bytes, [&](const NetlinkMessage& it) {
+      if (const auto policy = decodeXfrmPolicy(it)) {
+        policies++;
+        CHECK(policy->direction < XFRM_POLICY_MAX);
+        CHECK(policy->source[1] <= (policy->source[0] == 4 ? 32 : 128));
+      }
+    });
+    for (const uint16_t type : {XFRM_MSG_MAPPING, XFRM_MSG_EXPIRE, XFRM_MSG_ACQUIRE}) {
+      survives(bytes, [&](NetlinkMessage it) {
+        it.type = type;
+        if (decodeXfrmEvent(it)) events++;
+      });
+    }
     if (round % 50 == 0) decoder.restart();
     survives(bytes, [&](const NetlinkMessage& it) { decoder.message(it); });
     if (round % 50 != 49) continue;
@@ -126,13 +152,17 @@ TEST("fuzz: no bytes make the decoders read beyond them, or yield what cannot be
     CHECK_EQ(snapshot.allowedIpOffsets.size(), count + 1);
     CHECK_EQ(snapshot.allowedIpOffsets.back() * allowedIpSize, snapshot.allowedIps.size());
     (void)compareSnapshots(snapshot, snapshot);
+    (void)compareXfrmStates(std::exchange(states, XfrmStates()), states);
   }
   // The mutations leave enough whole to get far.
   CHECK(routes > 1000);
   CHECK(peers > 1000);
+  CHECK(associations > 1000);
+  CHECK(policies > 1000);
+  CHECK(events > 1000);
 }
 
-TEST("fuzz: no datagram ends the conversation in another way than a Failure, or the watch at all") {
+TEST("fuzz: no datagram ends the conversation in another way than a Failure, or the watches at all") {
   const std::vector<Datagram> corpus = seeds();
   std::mt19937 random(42);
   Datagram answer;
@@ -147,6 +177,10 @@ TEST("fuzz: no datagram ends the conversation in another way than a Failure, or 
   auto owned = std::make_unique<PairTransport>([](const std::vector<Request>&) { return std::vector<Datagram>(); });
   PairTransport& pipe = *owned;
   NetworkWatch watch(std::move(owned), [] { return 7; }, [&](Event&&) { return ++events > 0; });
+  auto xfrmEnd = std::make_unique<PairTransport>([](const std::vector<Request>&) { return std::vector<Datagram>(); });
+  PairTransport& xfrmPipe = *xfrmEnd;
+  size_t xfrmEvents = 0;
+  XfrmWatch xfrmWatch(std::move(xfrmEnd), [&](Event&&) { return ++xfrmEvents > 0; });
   for (int round = 0; round < 5'000; round++) {
     const auto type = static_cast<uint16_t>(random() % 40);
     answer = message(type, static_cast<uint16_t>(random()), 0, mutated(corpus, random));
@@ -167,8 +201,55 @@ TEST("fuzz: no datagram ends the conversation in another way than a Failure, or 
     pipe.push(answer);
     watch.onReadable();
     if (watch.deadline()) watch.onDeadline(Clock::now());
+    xfrmPipe.push(answer);
+    xfrmWatch.onReadable();
   }
   CHECK(events > 100);
+  CHECK(xfrmEvents > 100);
+}
+
+TEST("fuzz: no bytes are a reply of pluto's that is not printable, or end in another way than a Failure") {
+  const std::vector<std::string> corpus{
+      "002 \"n/x\": added IKEv2 connection\n181 \"n/x\" #1: initiating IKEv2 connection\n",
+      "000 using kernel interface: xfrm\n000  \n000 pluto_version=4.10, pluto_vendorid=OE-Libreswan-4.10\n",
+      "000 #25: \"r\"[1] 192.0.2.1:4500 STATE_V2_ESTABLISHED_IKE_SA (established IKE SA); REKEY in 27000s;\n",
+      "021 no connection or alias named \"n\"'\n16637 x\n",
+  };
+  std::mt19937 random(7);
+  size_t lines = 0, versions = 0, refused = 0;
+  for (int round = 0; round < iterations; round++) {
+    std::string bytes = corpus[random() % corpus.size()];
+    for (uint32_t edits = random() % 4; edits > 0 && !bytes.empty(); edits--) {
+      const size_t at = random() % bytes.size();
+      switch (random() % 4) {
+        case 0: bytes[at] = static_cast<char>(random()); break;
+        case 1: bytes.resize(at); break;
+        case 2: bytes.erase(at, 1 + random() % 8); break;
+        default: bytes.insert(at, corpus[random() % corpus.size()], 0, random() % 64); break;
+      }
+    }
+    try {
+      const PlutoReply reply = PlutoReply::parse(bytes);
+      size_t length = 0;
+      for (size_t index = 0; index < reply.count(); index++) {
+        const PlutoReply::Line line = reply.line(index);
+        CHECK(line.code < 100'000);
+        for (const char letter : line.text) CHECK(letter >= ' ' && letter <= '~');
+        length += line.text.size();
+      }
+      CHECK(length <= bytes.size());
+      lines += reply.count();
+      CHECK(!PlutoVersion::in(reply).version.empty());
+      versions++;
+    } catch (const Failure& failure) {
+      CHECK_EQ(failure.number(), EBADMSG);
+      refused++;
+    }
+  }
+  // The mutations leave enough whole, and spoil enough.
+  CHECK(lines > 10'000);
+  CHECK(versions > 1'000);
+  CHECK(refused > 1'000);
 }
 
 TEST("fuzz: no bytes are a reply of pluto's that is not printable, or end in another way than a Failure") {

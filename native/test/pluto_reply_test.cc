@@ -42,7 +42,7 @@ TEST("pluto: a reply's lines, as 4.10 and 5.2 write them") {
 }
 
 TEST("pluto: what is not printable comes out as question marks") {
-  CHECK_EQ(PlutoReply::parse(std::string("000 a\0b\x1b[2J\xc3\xa9\x7f\t.\n", 16)).line(0).text, "a?b?[2J????.");
+  CHECK_EQ(PlutoReply::parse(std::string("000 a\0b\x1b[2J\xc3\xa9\x7f\t.\n", 17)).line(0).text, "a?b?[2J????.");
 }
 
 TEST("pluto: a reply that is none is refused, and shown") {

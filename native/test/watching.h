@@ -13,4 +13,10 @@ inline Kernel::Sockets watching(FakeKernel& watch, FakeKernel* route = nullptr) 
   return sockets;
 }
 
+inline Kernel::Sockets watchingXfrm(FakeKernel& watch) {
+  Kernel::Sockets sockets;
+  sockets.xfrmWatch = watch.open();
+  return sockets;
+}
+
 }  // namespace corax::test

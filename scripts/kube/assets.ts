@@ -109,7 +109,7 @@ async function checkGo(): Promise<void> {
   const { go } = pinnedVersions();
   const advice =
     `Go ${go} or later is needed to build kube-apiserver and etcd for the tests: install it (go.dev/doc/install), ` +
-    'or set KUBEBUILDER_ASSETS to a folder that has both programs';
+    'or set KUBEBUILDER_ASSETS to a folder that has both programs (setup-envtest gets one, where it can be reached)';
   const version = await run(['go', 'env', 'GOVERSION'], { cwd: here }).catch((error: unknown) => {
     throw new CoraxError('CORAX_LAB', advice, { cause: error });
   });

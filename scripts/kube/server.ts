@@ -107,7 +107,7 @@ export class ApiServer {
     return readFileSync(join(this.folder, 'sa.key'), 'utf8');
   }
 
-  /** As a file of kubectl's, in JSON. */
+  /** As a file of kubectl's, in JSON. @param url where it is seen from elsewhere, at whatever name or address */
   kubeconfig(token = this.#adminToken, url = this.url): string {
     const ca = Buffer.from(this.ca).toString('base64');
     return JSON.stringify({
@@ -115,7 +115,12 @@ export class ApiServer {
       kind: 'Config',
       'current-context': 'test',
       contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-      clusters: [{ name: 'test', cluster: { server: url, 'certificate-authority-data': ca } }],
+      clusters: [
+        {
+          name: 'test',
+          cluster: { server: url, 'certificate-authority-data': ca, 'tls-server-name': 'kubernetes.default.svc' },
+        },
+      ],
       users: [{ name: 'test', user: { token } }],
     });
   }

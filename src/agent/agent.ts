@@ -8,6 +8,7 @@ import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
 import { Network, type NodeAddress } from '../network/network.js';
 import { Prober } from '../probe/prober.js';
+import { Slices } from '../store/slices.js';
 import type { StoreBatch } from '../store/store.js';
 import type { DriverProblem } from '../tunnel/driver.js';
 import { VERSION } from '../version.js';
@@ -48,6 +49,9 @@ export class Agent {
   #servers: ReadonlyMap<Ip, string> = new Map();
   #protected: ReadonlyMap<Ip, string> = new Map();
   #site: SiteFacts;
+  /** The first batch while it is being taken, and those that came meanwhile. */
+  #first: Promise<void> | null = null;
+  readonly #early: StoreBatch[] = [];
 
   constructor(parts: AgentParts, story: Story, fault: Fault | null) {
     const { config, engine, driver, store } = parts;
@@ -69,11 +73,12 @@ export class Agent {
       failed: story.trouble,
       worked: story.overcome,
     });
-    this.#publisher = new Publisher(store, {
+    const publishing = {
       written: story.published,
       failed: story.unpublished,
-      again: (gateway) => this.#loop.mark(gateway === this.gateways.own?.name ? SITE : gateway),
-    });
+      again: (gateway: string) => this.#loop.mark(gateway === this.gateways.own?.name ? SITE : gateway),
+    };
+    this.#publisher = new Publisher(store, publishing, () => this.remotes.size);
     this.#loop = new Loop({
       world: this.world,
       remotes: this.remotes,
@@ -136,7 +141,7 @@ export class Agent {
 
   async stop(): Promise<void> {
     this.#publisher.stop();
-    await Promise.all([this.nat.stop(), this.#observer.stop(), this.#parts.store.stop()]);
+    await Promise.all([this.nat.stop(), this.#observer.stop(), this.#parts.store.stop(), this.#first]);
     await this.#loop.stop();
     this.#parts.driver.stop?.();
   }
@@ -149,7 +154,24 @@ export class Agent {
   }
 
   #onBatch(batch: StoreBatch): void {
-    this.#followed(this.gateways.take(batch));
+    if (this.#first !== null) this.#early.push(batch);
+    else if (this.gateways.synced) this.#took(batch, this.gateways.take(batch));
+    else this.#first = this.#takeFirst(batch);
+  }
+
+  /** All that there are, at once: in slices, for as long as nothing is decided from them. */
+  async #takeFirst(batch: StoreBatch): Promise<void> {
+    const slices = new Slices();
+    const pieces = this.gateways.taking(batch);
+    let piece = pieces.next();
+    for (; !piece.done; piece = pieces.next()) await slices.pause();
+    this.#first = null;
+    this.#took(batch, piece.value);
+    for (const early of this.#early.splice(0)) this.#onBatch(early);
+  }
+
+  #took(batch: StoreBatch, changed: ReadonlySet<string>): void {
+    this.#followed(changed);
     // By now it is known whether this node is a relay: who is refused is told by relays.
     for (const refusal of batch.refused) this.#story.refused(refusal.name, `${refusal.reason} (${refusal.source})`);
   }
@@ -169,6 +191,8 @@ export class Agent {
 
   /** Gathers the facts about the node anew and marks those for whom they changed. */
   #refresh(): void {
+    // It is gathered when they are taken.
+    if (this.#first !== null) return;
     this.#protect();
     const before = this.#site;
     this.#site = this.#gather();
@@ -267,7 +291,8 @@ export class Agent {
   /** Null, or why the node is not ready to carry traffic. */
   unready(): string | null {
     const { synced, lastError } = this.#parts.store.health();
-    if (!synced) return `the store was not read yet${lastError === null ? '' : `: ${lastError.message}`}`;
+    if (!synced || !this.gateways.synced)
+      return `the store was not read yet${lastError === null ? '' : `: ${lastError.message}`}`;
     if (this.#site.role === 'idle') return null;
     const { relay } = this.world.devices;
     return this.world.observed.has(`device ${relay}`) ? null : `${relay} is not up`;

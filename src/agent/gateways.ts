@@ -1,5 +1,6 @@
 /** The gateways as the store tells of them: admitted or refused, the own one, the relays, the remotes. */
 import { Admission, type Carried, type ProtectedAddresses } from '../decide/admission.js';
+import { drained } from '../decide/pieces.js';
 import { relayOf } from '../decide/relations.js';
 import type { Relay } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
@@ -47,10 +48,23 @@ export class Gateways {
 
   /** @returns names of gateways that are not as they were */
   take(batch: StoreBatch): ReadonlySet<string> {
+    return drained(this.taking(batch));
+  }
+
+  /**
+   * As {@link take}, in pieces, between which others may have a turn. For the first batch, which has all that there
+   * are: `synced` is not set until it is done, so that nobody decides from a part of it.
+   */
+  *taking(batch: StoreBatch): Generator<void, ReadonlySet<string>> {
+    const upserted = this.#driver === 'libreswan' ? batch.upserted.map(keyedByName) : batch.upserted;
+    const { changed } = yield* this.#admission.updating(upserted, batch.removed);
+    for (const name of changed) {
+      this.#follow(name);
+      yield;
+    }
     this.synced ||= batch.synced;
     this.unread = batch.unread;
-    const upserted = this.#driver === 'libreswan' ? batch.upserted.map(keyedByName) : batch.upserted;
-    return this.#follow(this.#admission.update(upserted, batch.removed).changed);
+    return changed;
   }
 
   /** What stands when the agent starts says who had what before. */
@@ -59,25 +73,24 @@ export class Gateways {
   }
 
   protect(addresses: ProtectedAddresses): ReadonlySet<string> {
-    return this.#follow(this.#admission.protect(addresses).changed);
+    const { changed } = this.#admission.protect(addresses);
+    for (const name of changed) this.#follow(name);
+    return changed;
   }
 
-  #follow(changed: ReadonlySet<string>): ReadonlySet<string> {
-    for (const name of changed) {
-      const gateway = this.#admission.admitted.get(name);
-      this.#relays.delete(name);
-      this.#edges.delete(name);
-      if (gateway === undefined) {
-        this.#remotes.delete(name);
-        continue;
-      }
-      const relay = relayOf(gateway);
-      if (relay !== null) this.#relays.set(name, relay);
-      if (gateway.active?.underNat) this.#edges.add(name);
-      if (gateway === this.#admission.own) this.#remotes.delete(name);
-      else this.#remotes.put(gateway);
+  #follow(name: string): void {
+    const gateway = this.#admission.admitted.get(name);
+    this.#relays.delete(name);
+    this.#edges.delete(name);
+    if (gateway === undefined) {
+      this.#remotes.delete(name);
+      return;
     }
-    return changed;
+    const relay = relayOf(gateway);
+    if (relay !== null) this.#relays.set(name, relay);
+    if (gateway.active?.underNat) this.#edges.add(name);
+    if (gateway === this.#admission.own) this.#remotes.delete(name);
+    else this.#remotes.put(gateway);
   }
 }
 

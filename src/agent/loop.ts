@@ -47,7 +47,7 @@ export interface LoopParts {
 /** A turn comes at least this often, so that it can be seen that the loop still turns. */
 const TICK_MS = 5_000;
 /** However much is to be done, others get their turn after so many remotes. */
-const REMOTES_PER_SLICE = 500;
+const REMOTES_PER_SLICE = 100;
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -56,6 +56,7 @@ export class Loop {
   readonly #timed = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | null = null;
+  #turnsAtOnce = false;
   #stopped = false;
 
   constructor(parts: LoopParts) {
@@ -81,12 +82,15 @@ export class Loop {
   }
 
   #arm(delayMs: number): void {
-    if (this.#stopped || this.#running !== null) return;
+    // Ten thousand are marked at once: one timer does for them.
+    if (this.#stopped || this.#running !== null || this.#turnsAtOnce) return;
     clearTimeout(this.#timer);
+    this.#turnsAtOnce = delayMs <= 0;
     this.#timer = setTimeout(() => this.#start(), Math.max(0, Math.min(delayMs, TICK_MS)));
   }
 
   #start(): void {
+    this.#turnsAtOnce = false;
     if (this.#running !== null || this.#stopped) return;
     this.#running = this.#turn().finally(() => {
       this.#running = null;

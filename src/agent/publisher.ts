@@ -3,6 +3,8 @@ import { performance } from 'node:perf_hooks';
 import { codeOf, messageOf } from '../errors.js';
 import type { PublishDeed } from '../model/step.js';
 import type { GatewayStore } from '../store/store.js';
+import { WriteQueue } from './write-queue.js';
+import { writesPerSecond } from './write-rate.js';
 
 export interface PublisherEvents {
   readonly written: (deed: PublishDeed) => void;
@@ -11,9 +13,12 @@ export interface PublisherEvents {
   readonly again: (gateway: string) => void;
 }
 
-/** Writes a second in the long run, and how many may go at once after a quiet time. */
-const RATE_PER_S = 20;
-const BURST = 40;
+/** After a quiet time so many seconds' worth of writes may go at once. */
+const BURST_S = 2;
+/** A store that answers slowly is given no more at once; what waits here can still be changed, or overtaken. */
+const MOST_ABREAST = 8;
+/** Who was written within this does not go before others that wait. */
+const RECENT_MS = 30_000;
 /** The store tells of its own change within this; until then the same fields are not written again. */
 const ECHO_MS = 5_000;
 const FIRST_RETRY_MS = 500;
@@ -45,17 +50,28 @@ export class Publisher {
   readonly #events: PublisherEvents;
   readonly #now: () => number;
   readonly #entries = new Map<string, Entry>();
-  /** What can be written, in the order in which it was wished for. What is under way or backs off is not here. */
-  readonly #ready = new Set<Entry>();
-  #tokens = BURST;
+  /** What can be written. What is under way or backs off is not here. */
+  readonly #ready = new WriteQueue<Entry>();
+  readonly #watchers: () => number;
+  #tokens = Number.POSITIVE_INFINITY;
   #filledAt: number;
+  #writing = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** @param now a monotonic clock in milliseconds: the wall clock may be set back */
-  constructor(store: GatewayStore, events: PublisherEvents, now: () => number = () => performance.now()) {
+  /**
+   * @param watchers how many hear of each write: see {@link writesPerSecond}
+   * @param now a monotonic clock in milliseconds: the wall clock may be set back
+   */
+  constructor(
+    store: GatewayStore,
+    events: PublisherEvents,
+    watchers: () => number,
+    now: () => number = () => performance.now(),
+  ) {
     this.#store = store;
     this.#events = events;
+    this.#watchers = watchers;
     this.#now = now;
     this.#filledAt = now();
   }
@@ -84,28 +100,30 @@ export class Publisher {
   }
 
   #enqueue(entry: Entry): void {
-    if (entry.deed !== null && !entry.busy && this.#now() >= entry.retryAt) this.#ready.add(entry);
+    const now = this.#now();
+    if (entry.deed === null || entry.busy || now < entry.retryAt) return;
+    this.#ready.add(entry, entry.failure === null && now - entry.writtenAt >= RECENT_MS);
   }
 
   #pump(): void {
     if (this.#stopped) return;
     const now = this.#now();
-    this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#filledAt) / 1000) * RATE_PER_S);
+    const rate = writesPerSecond(this.#watchers());
+    this.#tokens = Math.min(BURST_S * rate, this.#tokens + ((now - this.#filledAt) / 1000) * rate);
     this.#filledAt = now;
-    for (const entry of this.#ready) {
+    while (this.#tokens >= 1 && this.#writing < MOST_ABREAST) {
+      const entry = this.#ready.take();
+      if (entry === undefined) break;
       const { deed } = entry;
       if (deed === null || this.#isEcho(entry, deed, now)) {
         entry.deed = null;
-        this.#ready.delete(entry);
         continue;
       }
-      if (this.#tokens < 1) break;
       this.#tokens -= 1;
-      this.#ready.delete(entry);
       void this.#write(entry, deed);
     }
     clearTimeout(this.#timer);
-    if (this.#ready.size > 0) this.#timer = setTimeout(() => this.#pump(), 1000 / RATE_PER_S);
+    if (this.#ready.size > 0) this.#timer = setTimeout(() => this.#pump(), 1000 / rate);
   }
 
   /** It was written just now, and the store will say so. */
@@ -131,6 +149,7 @@ export class Publisher {
   async #write(entry: Entry, deed: PublishDeed): Promise<void> {
     entry.busy = true;
     entry.deed = null;
+    this.#writing += 1;
     try {
       const result = await this.#store.publish({ gateway: deed.gateway, nodeName: deed.nodeName, set: deed.fields });
       entry.written = JSON.stringify(deed.fields);
@@ -156,6 +175,7 @@ export class Publisher {
       setTimeout(retry, entry.retryAt - this.#now()).unref();
     } finally {
       entry.busy = false;
+      this.#writing -= 1;
       this.#enqueue(entry);
       this.#pump();
     }

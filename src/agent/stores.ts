@@ -35,5 +35,5 @@ export async function openStore(config: AgentConfig, onTrouble: (error: unknown)
   const store = new KubernetesStore(source, { agentName: `corax/${VERSION}` });
   const uidOf = (gateway: string) => store.uidOf(gateway);
   const recorder = new KubernetesEvents({ api: store.api, uidOf, instance: node, onTrouble });
-  return { store, name: `the Kubernetes API at ${store.hosts.join(', ')}`, recorder };
+  return { store, name: `the Kubernetes API at ${store.hosts.join(' by the proxy ')}`, recorder };
 }

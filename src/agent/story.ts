@@ -63,7 +63,8 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
     harvested(gateway: string, hole: HostPort | null): void {
       if (hole === null) return;
       metrics.harvestChanges.inc();
-      peer(gateway).debug({ hole: formatHostPort(hole) }, 'seen at');
+      // A relay sees all its edges at once when it starts: nobody's logger is made for nothing.
+      if (logger.isLevelEnabled('debug')) peer(gateway).debug({ hole: formatHostPort(hole) }, 'seen at');
     },
 
     published(deed: PublishDeed): void {

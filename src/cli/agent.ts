@@ -7,6 +7,7 @@ import { type Config, type Flags, loadConfig } from '../config.js';
 import { CoraxError, messageOf } from '../errors.js';
 import { createLogger, type Logger } from '../telemetry/log.js';
 import { acquireLock } from './lock.js';
+import { collectOften } from './memory.js';
 import { checkPermission } from './permission.js';
 import { untilStopped } from './signals.js';
 
@@ -73,6 +74,7 @@ export async function startAgent(flags: Flags, runAgent: RunAgent): Promise<numb
   const { config, warnings } = loadConfig(flags, process.env);
   const logger = createLogger({ level: config.logLevel, ...(config.node === null ? {} : { node: config.node }) });
   checkPermission();
+  collectOften();
   prepareStateDir(config.stateDir, warnings);
   const lock = await acquireLock(config.stateDir);
   for (const warning of warnings) logger.warn(warning);

@@ -4,6 +4,7 @@ import type { Flags } from '../config.js';
 import { CONTROLLER_OPTIONS, loadControllerConfig } from '../controller/config.js';
 import type { Preview } from '../controller/run.js';
 import { createLogger } from '../telemetry/log.js';
+import { collectOften } from './memory.js';
 import { print, printable, printJson } from './output.js';
 import { untilStopped } from './signals.js';
 
@@ -70,6 +71,7 @@ export function renderPreview({ gateways, refused, yurtManager }: Preview): stri
 async function startController(flags: Flags): Promise<number> {
   const config = loadControllerConfig(flags, process.env);
   const logger = createLogger({ level: config.logLevel });
+  collectOften();
   const { runController } = await import('../controller/run.js');
   return untilStopped(logger, (signal) => runController(config, logger, signal));
 }

@@ -2,6 +2,8 @@
 import { styleText } from 'node:util';
 import { printable as escapeUnsafe } from '../model/quote.js';
 
+export { formatAge, formatBytes, formatDuration, formatLoss, formatRtt } from '../model/words.js';
+
 export interface Terminal {
   /** Columns to fill at most. */
   readonly columns: number;
@@ -36,49 +38,13 @@ export function printable(text: string): string {
   return escapeUnsafe(text, Number.POSITIVE_INFINITY);
 }
 
-/** "12 s", "3 min", "5 h", "2 d"; "never" for 0, "–" where unknown. Times are Unix seconds. */
-export function formatAge(time: number | null, now: number): string {
-  if (time === null) return '–';
-  if (time === 0) return 'never';
-  return formatDuration(Math.max(0, now - time));
-}
-
-export function formatDuration(seconds: number): string {
-  if (seconds < 120) return `${Math.floor(seconds)} s`;
-  if (seconds < 2 * 3600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 2 * 86_400) return `${Math.floor(seconds / 3600)} h`;
-  return `${Math.floor(seconds / 86_400)} d`;
-}
-
-/** Without its unit, milliseconds. */
-export function formatRtt(ms: number | null | undefined): string {
-  if (ms === null || ms === undefined) return '–';
-  return ms < 1000 ? ms.toFixed(1) : ms.toFixed(0);
-}
-
-/** A little loss is not shown as none. */
-export function formatLoss(loss: number | null | undefined): string {
-  if (loss === null || loss === undefined) return '–';
-  const percent = loss * 100;
-  return `${percent > 0 && percent < 1 ? '<1' : Math.round(percent)} %`;
-}
-
-export function formatBytes(bytes: number | null): string {
-  if (bytes === null) return '–';
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
+/** A space where a line may end: not before a unit. */
+const BREAK = /(?<=\S) (?!(?<=\d )(?:ms|s|min|h|d|%|B|[KMGT]iB)(?![\w%]))/;
 
 /** Breaks a text at spaces so that no line is longer than `columns`; the lines after the first are indented. */
 export function wrap(text: string, columns: number, indent: string): string {
   const lines: string[] = [];
-  const [first = '', ...words] = text.split(/(?<=\S) /);
+  const [first = '', ...words] = text.split(BREAK);
   let line = first;
   for (const word of words) {
     if (line.length + 1 + word.length > columns) {

@@ -1,51 +1,56 @@
 /** `corax status` */
-import Table from 'cli-table3';
-import { Command } from 'commander';
-import { type PeerStatus, type Status, statusJsonSchema, statusSchema } from '../model/status.js';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Status, statusJsonSchema, statusSchema } from '../model/status.js';
 import { ask, SOCKET_FLAG, SOCKET_HELP, type SocketOption, socketPath } from './client.js';
-import {
-  formatAge,
-  formatDuration,
-  formatLoss,
-  formatRtt,
-  type Paint,
-  paint,
-  print,
-  printable,
-  printJson,
-  standardTerminal,
-  type Terminal,
-  wrap,
-} from './output.js';
+import { print, printJson, standardTerminal } from './output.js';
+import { renderStatus } from './status-view.js';
+import { type Output, watch } from './watch.js';
+import { asJson, onPipe, onTerminal } from './watch-output.js';
 
 /** With --check: something in the status wants a person. */
 export const EXIT_DEGRADED = 2;
+
+const DEFAULT_INTERVAL_S = 1;
 
 interface StatusOptions extends SocketOption {
   readonly json?: true;
   readonly schema?: true;
   readonly check?: true;
+  /** Seconds, or true where none were given. */
+  readonly watch?: number | true;
 }
 
 export function statusCommand(): Command {
   return new Command('status')
-    .description('show this node, its NAT, and the path to every gateway with the reason for it')
+    .description('show this node, its NAT, and the path to every gateway with the reason for it, the worst first')
     .option(SOCKET_FLAG, SOCKET_HELP)
     .option('--json', 'print it as JSON (stable, see --schema)')
     .option('--schema', 'print the JSON Schema of --json; asks no agent')
     .option('--check', `exit ${EXIT_DEGRADED} where there are errors or a gateway has no path`)
+    .addOption(
+      new Option('--watch [seconds]', `show it again every second, or every so many, until Ctrl-C`)
+        .argParser(parseSeconds)
+        .conflicts(['check', 'schema']),
+    )
     .addHelpText(
       'after',
       `
+Before a gateway's name: ! does not answer, ~ punching, - relayed though it may be direct, ? has not answered yet.
+RELAY and DIRECT are round trips of both planes; LOSS and HANDSHAKE are the plane's that carries traffic.
+--watch redraws a terminal in place; into a pipe it prints page after page, with --json a line each.
+
 Examples:
   corax status
+  corax status --watch
   corax status --json | jq '.peers[] | {gateway, path, reason}'
   corax status --check >/dev/null || echo "look at $(hostname)"
 
-Exit codes: 0 the agent answered, 1 it did not, or wrong usage, ${EXIT_DEGRADED} degraded (with --check)`,
+Exit codes: 0 the agent answered, 1 it did not, or wrong usage, ${EXIT_DEGRADED} degraded (with --check),
+130 --watch was ended by Ctrl-C`,
     )
     .action(async (options: StatusOptions) => {
       if (options.schema) return printJson(statusJsonSchema());
+      if (options.watch !== undefined) return watchUntilStopped(options, options.watch);
       const { value, raw } = await ask(socketPath(options), '/status', statusSchema);
       if (options.json) printJson(raw);
       else print(renderStatus(value, standardTerminal(), Date.now() / 1000));
@@ -57,126 +62,30 @@ export function isDegraded(status: Status): boolean {
   return status.errors.length > 0 || !status.store.synced || status.peers.some((peer) => peer.path === null);
 }
 
-/** `now` in Unix seconds. No line is longer than the terminal is wide (80 at least). */
-export function renderStatus(status: Status, terminal: Terminal, now: number): string {
-  const parts = [renderHead(status, terminal, now)];
-  if (status.peers.length > 0) parts.push(renderPeers(status.peers, terminal, now));
-  else parts.push(status.store.synced ? 'no other gateways' : 'no gateways read yet');
-  if (status.errors.length > 0) parts.push(renderErrors(status, terminal, now));
-  return parts.join('\n\n');
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() !== '' && seconds >= 0.1 && seconds <= 3600) return seconds;
+  throw new InvalidArgumentError('expected seconds, from 0.1 to 3600');
 }
 
-function renderHead(status: Status, terminal: Terminal, now: number): string {
-  const { nat, store } = status;
-  const facts = [
-    ['node', `${status.node}, ${status.role ?? 'no role yet'} of ${status.gateway ?? 'no gateway'}`],
-    ['agent', `corax ${status.version}, ${status.driver}, up ${formatDuration(Math.max(0, now - status.startedAt))}`],
-    ['NAT', describeNat(nat)],
-    [
-      'store',
-      `${store.kind}, ${store.synced ? 'read' : 'not read yet'}${store.lastError ? `, ${store.lastError}` : ''}`,
-    ],
-  ];
-  return facts
-    .map(([label = '', value = '']) => wrap(`${label.padEnd(6)} ${printable(value)}`, terminal.columns, ' '.repeat(7)))
-    .join('\n');
-}
-
-function describeNat(nat: Status['nat']): string {
-  if (nat.type === null) return nat.hole === null ? 'not known yet' : `not known yet, hole ${nat.hole}`;
-  const behaviour = [
-    nat.mapping === null ? null : `mapping ${nat.mapping}`,
-    nat.filtering === null ? null : `filtering ${nat.filtering}`,
-    nat.hole === null ? null : `hole ${nat.hole}`,
-  ];
-  return [nat.type, ...behaviour.filter((part) => part !== null)].join(', ');
-}
-
-const HEADINGS = ['gateway', 'path', 'state', 'relay ms', 'direct ms', 'loss', 'handshake'];
-const WIDTHS = [0, 8, 10, 10, 11, 7, 11];
-const NO_LINES = Object.fromEntries(
-  [
-    'top',
-    'top-mid',
-    'top-left',
-    'top-right',
-    'bottom',
-    'bottom-mid',
-    'bottom-left',
-    'bottom-right',
-    'left',
-    'left-mid',
-    'mid',
-    'mid-mid',
-    'right',
-    'right-mid',
-    'middle',
-  ].map((part) => [part, '']),
-);
-
-/** With so much room the reason stands in the peer's own line. */
-const WIDE = 130;
-const GATEWAY_MIN = 10;
-
-/** What needs a look comes first. */
-function urgency(peer: PeerStatus): number {
-  if (peer.path === null) return 0;
-  return { punching: 1, relayed: 2, direct: 3 }[peer.state];
-}
-
-function renderPeers(peers: readonly PeerStatus[], terminal: Terminal, now: number): string {
-  const sorted = [...peers].sort((a, b) => urgency(a) - urgency(b) || (a.gateway < b.gateway ? -1 : 1));
-  const columns = Math.max(terminal.columns, 80);
-  const wide = columns >= WIDE;
-  const fixed = WIDTHS.reduce((sum, width) => sum + width, 0);
-  const longest = Math.max(...sorted.map((peer) => printable(peer.gateway).length)) + 2;
-  const gatewayWidth = Math.max(GATEWAY_MIN, Math.min(longest, wide ? 40 : columns - fixed));
-  const widths = [gatewayWidth, ...WIDTHS.slice(1)];
-  const table = new Table({
-    chars: NO_LINES,
-    style: { 'padding-left': 0, 'padding-right': 2, head: [], border: [] },
-    colWidths: wide ? [...widths, columns - fixed - gatewayWidth] : widths,
-    wordWrap: true,
-    wrapOnWordBoundary: true,
-  });
-  const headings = wide ? [...HEADINGS, 'reason'] : HEADINGS;
-  table.push(headings.map((heading) => paint(terminal, 'bold', heading.toUpperCase())));
-  for (const peer of sorted) {
-    const cells = peerCells(peer, terminal, now, gatewayWidth - 2);
-    const reason = printable(peer.reason);
-    if (wide) table.push([...cells, reason]);
-    else
-      table.push(cells, [
-        { colSpan: HEADINGS.length, content: paint(terminal, 'dim', reason), style: { 'padding-left': 2 } },
-      ]);
+async function watchUntilStopped(options: StatusOptions, every: number | true): Promise<void> {
+  const stop = new AbortController();
+  const onSignal = (signal: NodeJS.Signals) => {
+    process.exitCode = signal === 'SIGINT' ? 130 : 143;
+    stop.abort();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  try {
+    const intervalMs = (every === true ? DEFAULT_INTERVAL_S : every) * 1000;
+    const output = outputOf(options, intervalMs);
+    await watch({ socket: socketPath(options), intervalMs, output, signal: stop.signal });
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
 }
 
-function peerCells(peer: PeerStatus, terminal: Terminal, now: number, room: number): string[] {
-  const plane = peer.path === null ? null : peer.planes[peer.path];
-  const name = printable(peer.gateway);
-  const colors: Record<string, Paint> = { direct: 'green', relay: 'yellow' };
-  return [
-    name.length > room ? `${name.slice(0, room - 1)}…` : name,
-    peer.path === null ? paint(terminal, 'red', 'none') : paint(terminal, colors[peer.path] ?? 'dim', peer.path),
-    peer.state,
-    formatRtt(peer.planes.relay?.rttMs),
-    formatRtt(peer.planes.direct?.rttMs),
-    formatLoss(plane?.loss),
-    formatAge(plane?.lastHandshake ?? null, now),
-  ];
-}
-
-function renderErrors(status: Status, terminal: Terminal, now: number): string {
-  const lines = status.errors.map((error) => {
-    const who = error.gateway === null ? '' : ` ${printable(error.gateway)}`;
-    const since = error.since === null ? '' : ` (for ${formatDuration(Math.max(0, now - error.since))})`;
-    return wrap(`${printable(error.code)}${who}: ${printable(error.message)}${since}`, terminal.columns - 2, '  ');
-  });
-  return [paint(terminal, 'red', 'ERRORS'), ...lines.map((line) => `  ${line.replaceAll('\n', '\n  ')}`)].join('\n');
+function outputOf({ json }: StatusOptions, intervalMs: number): Output {
+  const write = (text: string) => process.stdout.write(text);
+  if (json) return asJson(write, (text) => process.stderr.write(text));
+  return process.stdout.isTTY ? onTerminal(process.stdout, intervalMs) : onPipe(write);
 }

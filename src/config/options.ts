@@ -181,6 +181,14 @@ export const OPTIONS = {
     expected: 'ADDRESS:PORT, ":PORT" or "off"',
     schema: parsed(parseListen),
   }),
+  statusPage: define({
+    flag: '--status-page',
+    argument: 'WHEN',
+    env: ['CORAX_STATUS_PAGE'],
+    help: 'a live status page on the health address, at /: on, off, or auto: on where that is a loopback address (default: auto)',
+    expected: 'auto, on or off',
+    schema: z.enum(['auto', 'on', 'off']),
+  }),
   pskFile: define({
     flag: '--psk-file',
     argument: 'FILE',

@@ -12,6 +12,8 @@ import type { LeaseName } from './lease.js';
 export interface ControllerConfig {
   readonly source: KubeSource;
   readonly lease: LeaseName;
+  /** Whole seconds. */
+  readonly leaseDurationS: number;
   /** Of this replica, in the Lease. */
   readonly identity: string;
   readonly yurtManager: LeaseName;
@@ -48,6 +50,12 @@ export const CONTROLLER_OPTIONS = {
     env: [],
     help: 'the Lease by which one replica leads (default: corax-controller)',
   },
+  leaseDuration: {
+    flag: '--lease-duration',
+    argument: 'SECONDS',
+    env: [],
+    help: 'another replica leads so long after the last word of one that is gone; it is renewed five times as often (default: 15)',
+  },
   identity: {
     flag: '--identity',
     argument: 'NAME',
@@ -74,6 +82,7 @@ export const CONTROLLER_OPTIONS = {
 type Key = keyof typeof CONTROLLER_OPTIONS;
 
 const LONGEST_GRACE_S = 3600;
+const LEASE_S = { shortest: 3, longest: 600, usual: 15 };
 
 /** @throws CoraxError CORAX_CONFIG, all that is wrong at once */
 export function loadControllerConfig(flags: Flags, env: Environment): ControllerConfig {
@@ -104,6 +113,12 @@ export function loadControllerConfig(flags: Flags, env: Environment): Controller
       namespace: take('namespace', podNamespace(), 'the name of a namespace', dnsName),
       name: take('lease', 'corax-controller', 'the name of a Lease', dnsName),
     },
+    leaseDurationS: take(
+      'leaseDuration',
+      LEASE_S.usual,
+      `whole seconds, ${LEASE_S.shortest} to ${LEASE_S.longest}`,
+      (value) => (/^\d{1,3}$/.test(value) ? within(Number(value), LEASE_S.shortest, LEASE_S.longest) : undefined),
+    ),
     identity: take('identity', hostname(), 'some text', (value) => value || undefined),
     yurtManager: take(
       'yurtManagerLease',
@@ -138,6 +153,10 @@ function whyUnreadable(file: string): string | null {
 function parseLease(value: string): LeaseName | undefined {
   const [namespace = '', name = '', ...others] = value.split('/');
   return isDnsName(namespace) && isDnsName(name) && others.length === 0 ? { namespace, name } : undefined;
+}
+
+function within(value: number, least: number, most: number): number | undefined {
+  return value >= least && value <= most ? value : undefined;
 }
 
 function parseSeconds(value: string): number | undefined {

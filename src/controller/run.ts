@@ -10,9 +10,9 @@ import { VERSION } from '../version.js';
 import type { ControllerConfig } from './config.js';
 import { CONTROLLER_TIMES, Controller } from './controller.js';
 import { compareStatus } from './elect.js';
-import { Leadership } from './lease.js';
+import { Leadership, leaseTimes } from './lease.js';
 import { type ControllerMetrics, createControllerMetrics } from './metrics.js';
-import { type Presence, YurtManager } from './yurt-manager.js';
+import { type Presence, YURT_TIMES, YurtManager } from './yurt-manager.js';
 
 const BEAT_MS = 5000;
 const MAX_SILENCE_MS = 30_000;
@@ -25,18 +25,24 @@ export async function runController(config: ControllerConfig, logger: Logger, si
   const wake = () => {
     if (mayWrite()) controller.reconsider();
   };
-  const leadership = new Leadership(api, config.lease, identity, {
-    changed: (leads, holder) => {
+  const told = {
+    changed: (leads: boolean, holder: string | null) => {
       if (leads) logger.info({ identity }, 'this replica leads');
       else logger.warn({ holder }, 'this replica leads no more');
       wake();
     },
-    failed: (reason) => logger.warn({ reason }, `the Lease ${config.lease.namespace}/${config.lease.name} fails`),
-  });
-  const yurt = new YurtManager(api, config.yurtManager, (presence) => {
+    failed: (reason: string) =>
+      logger.warn({ reason }, `the Lease ${config.lease.namespace}/${config.lease.name} fails`),
+  };
+  const times = leaseTimes(config.leaseDurationS);
+  const leadership = new Leadership(api, config.lease, identity, told, times);
+  const seen = (presence: Presence) => {
     tellPresence(logger, config, presence);
     wake();
-  });
+  };
+  // As often as a leader may be away unnoticed: 10 s where nothing else is said.
+  const looks = { ...YURT_TIMES, lookMs: times.deadlineMs };
+  const yurt = new YurtManager(api, config.yurtManager, seen, looks);
   const mayWrite = () => leadership.leads && yurt.presence.kind === 'absent';
   const controller = new Controller({
     api,

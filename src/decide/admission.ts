@@ -5,7 +5,9 @@
 import { formatHostPort, type HostPort, hostPrefix, type Ip, type Prefix, sameHostPort } from '../model/address.js';
 import type { Gateway } from '../model/gateway.js';
 import type { PublicKey } from '../model/key.js';
+import { byAge, sameClaims } from './claims.js';
 import { Holes, holeOf } from './holes.js';
+import { drained } from './pieces.js';
 import { PrefixIndex } from './prefix-index.js';
 import { relayOf } from './relations.js';
 import { RelayAddresses } from './relay-addresses.js';
@@ -17,6 +19,16 @@ export interface AdmissionChange {
   /** Names of gateways that were admitted, changed, dropped, or refused for another reason than before. */
   readonly changed: ReadonlySet<string>;
 }
+
+/** What one update did so far. */
+interface Update {
+  readonly changed: Set<string>;
+  /** Those that were admitted before it and had to leave their place: they have a better claim to it than others. */
+  readonly incumbents: Set<string>;
+  readonly entered: Set<string>;
+}
+
+const newUpdate = (): Update => ({ changed: new Set(), incumbents: new Set(), entered: new Set() });
 
 /** Prefixes that tunnel peers carry in the kernel, and the keys of those peers (one a plane). */
 export type Carried = ReadonlyMap<Prefix, ReadonlySet<PublicKey>>;
@@ -68,17 +80,22 @@ export class Admission {
   }
 
   update(upserted: readonly Gateway[], removed: readonly string[]): AdmissionChange {
-    const changed = new Set<string>();
-    const incumbents = new Set(this.#admitted.keys());
+    return drained(this.updating(upserted, removed));
+  }
+
+  /** As {@link update}, in pieces, between which others may have a turn; they see it half done. */
+  *updating(upserted: readonly Gateway[], removed: readonly string[]): Generator<void, AdmissionChange> {
+    const update = newUpdate();
     const waiting = new Set<string>();
     let released = false;
     for (const name of removed) {
       this.#known.delete(name);
       this.#claimants.delete(name);
       this.#refused.delete(name);
-      released = this.#release(name, changed) || released;
+      released = this.#release(name, update) || released;
     }
     for (const gateway of upserted) {
+      yield;
       const { name } = gateway;
       this.#known.set(name, gateway);
       const claimed = this.#claimants.delete(name);
@@ -87,83 +104,87 @@ export class Admission {
       // A gateway that keeps its claims keeps its place: it is not made to compete for it again.
       if (before !== undefined && sameClaims(before, gateway) && claimed === this.#claimants.has(name)) {
         this.#admitted.set(name, gateway);
-        changed.add(name);
+        update.changed.add(name);
         released = this.#moveHole(before, gateway) || released;
         continue;
       }
-      released = this.#release(name, changed) || released;
+      released = this.#release(name, update) || released;
       waiting.add(name);
     }
-    released = this.#electOwn(waiting, changed) || released;
+    released = this.#electOwn(waiting, update) || released;
     // Who was refused can come in only when something became free.
-    const evicted = this.#settle(released ? [...waiting, ...this.#refused.keys()] : waiting, incumbents, changed);
-    if (evicted) this.#settle(this.#refused.keys(), incumbents, changed);
+    const evicted = yield* this.#settle(released ? [...waiting, ...this.#refused.keys()] : waiting, update);
+    if (evicted) yield* this.#settle(this.#refused.keys(), update);
     if (upserted.length > 0) this.#carried = new Map();
-    return { changed };
+    return update;
   }
 
   /** Replaces the protected addresses and looks at everybody again. */
   protect(addresses: ProtectedAddresses): AdmissionChange {
-    const changed = new Set<string>();
+    const update = newUpdate();
     this.#protected = addresses;
     this.#protectedIndex = new PrefixIndex();
     for (const address of addresses.keys()) this.#protectedIndex.add(hostPrefix(address), address);
-    const incumbents = new Set(this.#admitted.keys());
     const waiting = new Set(this.#refused.keys());
     for (const gateway of [...this.#admitted.values()]) {
       if (this.#covers(gateway) === null) continue;
-      this.#release(gateway.name, changed);
+      this.#release(gateway.name, update);
       waiting.add(gateway.name);
     }
-    this.#settle(waiting, incumbents, changed);
-    return { changed };
+    drained(this.#settle(waiting, update));
+    return update;
   }
 
   /** One gateway at most is this node's, and it stays so for as long as it says so. */
-  #electOwn(waiting: Set<string>, changed: Set<string>): boolean {
+  #electOwn(waiting: Set<string>, update: Update): boolean {
     if (this.#own !== null && this.#claimants.has(this.#own)) return false;
     const candidates = [...this.#claimants].map((name) => this.#known.get(name) as Gateway).sort(byAge);
     this.#own = candidates[0]?.name ?? null;
     if (this.#own === null) return false;
     waiting.add(this.#own);
-    return this.#release(this.#own, changed);
+    return this.#release(this.#own, update);
   }
 
   /** Lets in whoever of them may come in. @returns whether somebody had to go for the own gateway, and has no reason yet */
-  #settle(names: Iterable<string>, incumbents: ReadonlySet<string>, changed: Set<string>): boolean {
+  *#settle(names: Iterable<string>, update: Update): Generator<void, boolean> {
     const waiting = [...new Set(names)].map((name) => this.#known.get(name) as Gateway);
     let evicted = false;
     const relays = new RelayAddresses();
     for (const gateway of waiting) relays.add(gateway);
-    const rank = new Map(
-      waiting.map((gateway) => {
-        if (gateway.name === this.#own) return [gateway.name, 0];
-        if (incumbents.has(gateway.name)) return [gateway.name, 1];
-        // Whoever claims more than it had may be after what another had.
-        const held = gateway.subnets.filter((prefix) => this.#hasCarried(gateway, prefix)).length;
-        if (held > 0) return [gateway.name, held === gateway.subnets.length ? 1 : 2];
-        // Who covers a relay's address comes after the relay, and then may not.
-        return [gateway.name, relays.coveredBy(gateway) === null ? 3 : 4];
-      }),
-    );
+    const rank = new Map<string, number>();
+    for (const gateway of waiting) {
+      yield;
+      rank.set(gateway.name, this.#rank(gateway, relays, update));
+    }
     const rankOf = (gateway: Gateway) => rank.get(gateway.name) as number;
     waiting.sort((a, b) => rankOf(a) - rankOf(b) || byAge(a, b));
     let equals: Gateway[] = [];
     for (const gateway of waiting) {
+      yield;
       // A hole is an edge's word only: it stands against relays that come later, and not against its equals.
       if (equals[0] !== undefined && rankOf(equals[0]) !== rankOf(gateway)) {
         for (const edge of equals) this.#keepHole(edge);
         equals = [];
       }
-      if (gateway.name === this.#own) evicted = this.#evict(gateway, changed);
+      if (gateway.name === this.#own) evicted = this.#evict(gateway, update);
       const reason = this.#covers(gateway) ?? this.#contested(gateway);
       if (reason === null) {
-        this.#admit(gateway, changed);
+        this.#admit(gateway, update);
         equals.push(gateway);
-      } else this.#refuse(gateway.name, reason, changed);
+      } else this.#refuse(gateway.name, reason, update);
     }
     for (const edge of equals) this.#keepHole(edge);
     return evicted;
+  }
+
+  #rank(gateway: Gateway, relays: RelayAddresses, { incumbents }: Update): number {
+    if (gateway.name === this.#own) return 0;
+    if (incumbents.has(gateway.name)) return 1;
+    // Whoever claims more than it had may be after what another had.
+    const held = gateway.subnets.filter((prefix) => this.#hasCarried(gateway, prefix)).length;
+    if (held > 0) return held === gateway.subnets.length ? 1 : 2;
+    // Who covers a relay's address comes after the relay, and then may not.
+    return relays.coveredBy(gateway) === null ? 3 : 4;
   }
 
   #hasCarried({ active }: Gateway, prefix: Prefix): boolean {
@@ -192,7 +213,7 @@ export class Admission {
     });
   }
 
-  #admit(gateway: Gateway, changed: Set<string>): void {
+  #admit(gateway: Gateway, { changed, entered }: Update): void {
     for (const prefix of gateway.subnets) this.#prefixes.add(prefix, gateway.name);
     const key = gateway.active?.publicKey;
     if (key) this.#keys.set(key, gateway.name);
@@ -200,14 +221,15 @@ export class Admission {
     this.#admitted.set(gateway.name, gateway);
     this.#refused.delete(gateway.name);
     changed.add(gateway.name);
+    entered.add(gateway.name);
   }
 
-  #refuse(name: string, reason: string, changed: Set<string>): void {
+  #refuse(name: string, reason: string, { changed }: Update): void {
     if (this.#refused.get(name) !== reason) changed.add(name);
     this.#refused.set(name, reason);
   }
 
-  #release(name: string, changed: Set<string>): boolean {
+  #release(name: string, { changed, incumbents, entered }: Update): boolean {
     const gateway = this.#admitted.get(name);
     if (gateway === undefined) return false;
     for (const prefix of gateway.subnets) this.#prefixes.delete(prefix);
@@ -217,14 +239,15 @@ export class Admission {
     this.#holes.delete(name);
     this.#admitted.delete(name);
     changed.add(name);
+    if (!entered.has(name)) incumbents.add(name);
     return true;
   }
 
   /** The own gateway does not compete for what it claims. @returns whether somebody has to be judged again */
-  #evict(own: Gateway, changed: Set<string>): boolean {
+  #evict(own: Gateway, update: Update): boolean {
     let evicted = false;
     const evict = (holder: string) => {
-      evicted = this.#release(holder, changed);
+      evicted = this.#release(holder, update);
       this.#refused.set(holder, '');
     };
     for (const prefix of own.subnets) {
@@ -283,18 +306,4 @@ export class Admission {
     }
     return null;
   }
-}
-
-function byAge(a: Gateway, b: Gateway): number {
-  const age = (a.created ?? Number.POSITIVE_INFINITY) - (b.created ?? Number.POSITIVE_INFINITY);
-  if (age !== 0 && !Number.isNaN(age)) return age;
-  return a.name < b.name ? -1 : 1;
-}
-
-function sameClaims(a: Gateway, b: Gateway): boolean {
-  const same = (left: readonly Prefix[], right: readonly Prefix[]) =>
-    left.length === right.length && left.every((prefix, index) => prefix === right[index]);
-  const address = (gateway: Gateway) => relayOf(gateway)?.address ?? null;
-  const sameAddress = sameHostPort(address(a), address(b));
-  return same(a.subnets, b.subnets) && a.active?.publicKey === b.active?.publicKey && sameAddress;
 }

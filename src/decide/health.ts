@@ -49,6 +49,15 @@ export function owedHealth(peer: PeerFacts | null, since: number, presumed: true
   return { alive: alive(), rttMs: null, loss: null };
 }
 
+/**
+ * Of a remote whose tunnel ends here, for people: no path hangs on it. One that answered a probe is judged by
+ * probes; else by its session, and a tunnel without traffic need not have one.
+ */
+export function neighbourHealth(plane: PlaneFacts, now: number): PlaneHealth {
+  if ((plane.probe?.received ?? 0) > 0) return healthOf(plane, true, now);
+  return { alive: hasSession(plane.peer, now) ? passivelyAlive(plane.peer, now) : null, rttMs: null, loss: null };
+}
+
 export function hasSession(peer: PeerFacts | null, now: number): boolean {
   if (peer === null || peer.lastHandshake === 0) return false;
   return peer.session ?? isWithin(SESSION_MS - 1, peer.lastHandshake * 1000, now);
@@ -60,10 +69,23 @@ export interface Choice {
   readonly reason: string;
 }
 
-/**
- * Direct saves the cloud's bandwidth, so it wins unless it is much worse. The bounds for leaving it are wider
- * than those for taking it, so that near equals do not alternate.
- */
+/** How much worse than the relay direct may be. */
+export interface Bounds {
+  /** Round trip: at most relay × factor + slackMs. */
+  readonly factor: number;
+  readonly slackMs: number;
+  /** Loss: at most the relay's and this, a fraction of 1. */
+  readonly lossSlack: number;
+}
+
+/** The bounds for leaving the direct plane are wider than those for taking it, so that near equals do not alternate. */
+export function boundsOn(current: Plane): Bounds {
+  return current === 'direct'
+    ? { factor: 2, slackMs: 50, lossSlack: 0.3 }
+    : { factor: 1.5, slackMs: 20, lossSlack: 0.15 };
+}
+
+/** Direct saves the cloud's bandwidth, so it wins unless it is much worse than the relay ({@link boundsOn}). */
 export function choosePlane(relay: PlaneHealth, direct: PlaneHealth, current: Plane): Choice {
   if (direct.alive !== true) {
     return { plane: 'relay', reason: direct.alive === null ? 'direct has not answered yet' : 'direct does not answer' };
@@ -75,8 +97,7 @@ export function choosePlane(relay: PlaneHealth, direct: PlaneHealth, current: Pl
     };
   }
   const answers = `direct ${lives(direct)}, relay ${relay.rttMs === null ? 'too' : inMs(relay.rttMs)}`;
-  const leaving = current === 'direct';
-  const [factor, slackMs, lossSlack] = leaving ? [2, 50, 0.3] : [1.5, 20, 0.15];
+  const { factor, slackMs, lossSlack } = boundsOn(current);
   if (direct.rttMs !== null && relay.rttMs !== null && direct.rttMs > relay.rttMs * factor + slackMs) {
     return { plane: 'relay', reason: `${answers}: direct is much slower` };
   }

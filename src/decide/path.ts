@@ -182,10 +182,20 @@ function withCurrentProbe(memory: PathMemory, input: PathInput): PathInput {
   return { ...input, direct: { peer: input.direct.peer, probe: currentProbe(memory, input.direct) } };
 }
 
+/** Both planes as they are judged now. */
+export function currentHealths(memory: PathMemory, observed: PathInput): ReturnType<typeof healths> {
+  return healths(memory, withCurrentProbe(memory, observed));
+}
+
 /** The choice between the planes as it stands, with its reason; for decisions and for people. */
 export function currentChoice(memory: PathMemory, observed: PathInput): Choice {
-  const { relay, direct } = healths(memory, withCurrentProbe(memory, observed));
+  const { relay, direct } = currentHealths(memory, observed);
   return choosePlane(relay, direct, planeOf(memory));
+}
+
+/** Answers in a row that a direct plane must give before it is trusted with traffic. */
+export function answersNeeded({ trustMs }: PathMemory): number {
+  return timing.ANSWERS_NEEDED + Math.ceil(trustMs / timing.PROBE_MS);
 }
 
 function rest(memory: PathMemory, wakeAt = Number.POSITIVE_INFINITY): Move {
@@ -258,11 +268,10 @@ function whileCandidate(memory: PathMemory, input: PathInput): Move {
   const choice = currentChoice(memory, input);
   const following = input.remotePath === 'direct';
   const answers = input.direct.probe?.answeredInRow ?? 0;
-  const needed = timing.ANSWERS_NEEDED + Math.ceil(memory.trustMs / timing.PROBE_MS);
   const trusted =
     input.probed && memory.pings === 'unanswered'
       ? followsBlindly(memory, input)
-      : following || !input.probed || answers >= needed;
+      : following || !input.probed || answers >= answersNeeded(memory);
   if (choice.plane !== 'direct' || !trusted) return rest(memory, input.now + timing.PROBE_MS);
   const reason = following ? `${choice.reason}; the other end is direct` : choice.reason;
   return rest({ ...memory, state: 'direct', since: input.now, reason, failures: 0, proven: true });

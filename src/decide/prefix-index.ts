@@ -14,10 +14,11 @@ export class PrefixIndex {
 
   /** Whoever holds a prefix that shares an address with this one, or null. */
   holderOf(prefix: Prefix): string | null {
+    const { bytes, length } = bitsOf(prefix);
     let node = this.#root(prefix);
-    for (const bit of bitsOf(prefix)) {
+    for (let index = 0; index < length; index++) {
       if (node.holder !== null) return node.holder;
-      const next = node.children[bit];
+      const next = node.children[bitAt(bytes, index)];
       if (next === null) return null;
       node = next;
     }
@@ -26,8 +27,10 @@ export class PrefixIndex {
 
   /** The prefix must not overlap one that is held ({@link holderOf}). */
   add(prefix: Prefix, holder: string): void {
+    const { bytes, length } = bitsOf(prefix);
     let node = this.#root(prefix);
-    for (const bit of bitsOf(prefix)) {
+    for (let index = 0; index < length; index++) {
+      const bit = bitAt(bytes, index);
       node.children[bit] ??= branch();
       node = node.children[bit];
     }
@@ -35,9 +38,11 @@ export class PrefixIndex {
   }
 
   delete(prefix: Prefix): void {
+    const { bytes, length } = bitsOf(prefix);
     const path: [Branch, 0 | 1][] = [];
     let node: Branch | null = this.#root(prefix);
-    for (const bit of bitsOf(prefix)) {
+    for (let index = 0; index < length; index++) {
+      const bit = bitAt(bytes, index);
       path.push([node, bit]);
       node = node.children[bit];
       if (node === null) return;
@@ -55,12 +60,12 @@ export class PrefixIndex {
   }
 }
 
-function* bitsOf(prefix: Prefix): Generator<0 | 1> {
-  const bytes = ipToBytes(prefixAddress(prefix));
-  const length = prefixLength(prefix);
-  for (let index = 0; index < length; index++) {
-    yield (((bytes[index >> 3] as number) >> (7 - (index & 7))) & 1) as 0 | 1;
-  }
+function bitsOf(prefix: Prefix): { readonly bytes: Uint8Array; readonly length: number } {
+  return { bytes: ipToBytes(prefixAddress(prefix)), length: prefixLength(prefix) };
+}
+
+function bitAt(bytes: Uint8Array, index: number): 0 | 1 {
+  return (((bytes[index >> 3] as number) >> (7 - (index & 7))) & 1) as 0 | 1;
 }
 
 function firstHolder(node: Branch): string | null {

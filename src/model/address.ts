@@ -74,8 +74,20 @@ export function hostPrefix(ip: Ip): Prefix {
 
 /** 4 or 16 bytes, network order. */
 export function ipToBytes(ip: Ip): Uint8Array {
-  if (isIpv4(ip)) return Uint8Array.from(ip.split('.').map(Number));
+  if (isIpv4(ip)) return ipv4Bytes(ip);
   return Uint8Array.from(new Address6(ip).toUnsignedByteArray());
+}
+
+/** Asked for by the ten thousand: split() and Number() take ten times as long. */
+function ipv4Bytes(ip: Ip): Uint8Array {
+  const bytes = new Uint8Array(4);
+  let at = 0;
+  for (let index = 0; index < ip.length; index++) {
+    const code = ip.charCodeAt(index);
+    if (code === 0x2e) at += 1;
+    else bytes[at] = (bytes[at] as number) * 10 + code - 0x30;
+  }
+  return bytes;
 }
 
 /** From 4 or 16 bytes, network order. */
@@ -146,6 +158,11 @@ export function nonUnicastPart(prefix: Prefix): Prefix | null {
 /** RFC 1918, RFC 6598 (shared) or RFC 4193 (unique local). */
 export function isPrivate(ip: Ip): boolean {
   return privateUse.some((prefix) => contains(prefix, ip));
+}
+
+/** 127.0.0.0/8 or ::1 (RFC 1122 3.2.1.3, RFC 4291 2.5.3), as Node gives it too. */
+export function isLoopback(host: string): boolean {
+  return /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(host) || host === '::1';
 }
 
 export function isPort(value: unknown): value is number {

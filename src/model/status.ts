@@ -13,8 +13,11 @@ const bytes = z.number().nonnegative();
 
 const behaviour = z.enum(NAT_BEHAVIOURS).describe('RFC 4787, 4.1 and 5');
 
+const PATH_STATES = ['relayed', 'punching', 'direct'] as const;
+
 const plane = z.object({
   endpoint: hostPort.nullable(),
+  alive: z.boolean().nullable().describe('whether it answers, by the rules that choose the path; null: not known yet'),
   lastHandshake: unixTime.nullable(),
   rttMs: z.number().nonnegative().nullable().describe('smoothed round-trip time in milliseconds'),
   loss: z.number().min(0).max(1).nullable().describe('fraction of the latest probes that were lost'),
@@ -27,8 +30,12 @@ const peer = z.object({
   node: z.string().nullable().describe("the remote gateway's active node"),
   subnets: z.array(z.string()),
   path: z.enum(['relay', 'direct']).nullable().describe('the plane that carries traffic now; null where none does'),
-  state: z.enum(['relayed', 'punching', 'direct']),
+  state: z.enum(PATH_STATES),
   since: unixTime.nullable().describe('when the peer entered this state'),
+  mayBeDirect: z
+    .boolean()
+    .nullable()
+    .describe("whether the pair's NATs and --direct allow a direct path; null where there is no such question"),
   reason: z.string().describe('why the path is what it is, in one sentence'),
   planes: z.object({ relay: plane.nullable(), direct: plane.nullable() }).describe('null where there is none'),
 });
@@ -75,18 +82,51 @@ export const statusSchema = z
 
 export const peersSchema = z.object({ peers: z.array(peer) });
 
+const pathChange = z.object({
+  at: unixTime,
+  gateway: z.string(),
+  from: z.enum(PATH_STATES),
+  to: z.enum(PATH_STATES),
+  reason: z.string().describe('one sentence'),
+});
+
+const explainedFact = z.object({
+  label: z.string(),
+  value: z.string(),
+  rule: z.string().nullable().describe('what it is judged by'),
+  verdict: z
+    .enum(['good', 'bad', 'open'])
+    .nullable()
+    .describe('for the path: good, bad, or still awaited; null where nothing hangs on it'),
+});
+
+const explainedSection = z.object({
+  title: z.string(),
+  verdict: z.string().nullable().describe('a word or two: what the facts below come to'),
+  facts: z.array(explainedFact),
+});
+
 /** The facts and rules behind one path, in the order in which they decided it. */
 export const explanationSchema = z.object({
   gateway: z.string(),
-  facts: z.array(z.tuple([z.string(), z.string()])).describe('label and value'),
+  node: z.string().nullable().describe("the remote gateway's active node"),
+  path: peer.shape.path,
+  state: peer.shape.state,
+  since: peer.shape.since,
+  facts: z.array(z.tuple([z.string(), z.string()])).describe('label and value: those of all sections in one list'),
+  sections: z.array(explainedSection),
   reason: z.string(),
   wouldChange: z.array(z.string()).describe('what would change the path'),
+  changes: z.array(pathChange).describe('the latest changes of this path, newest first'),
 });
 
 export type Status = z.infer<typeof statusSchema>;
 export type PeerStatus = z.infer<typeof peer>;
 export type PlaneStatus = z.infer<typeof plane>;
 export type StatusError = z.infer<typeof problem>;
+export type PathChange = z.infer<typeof pathChange>;
+export type ExplainedFact = z.infer<typeof explainedFact>;
+export type ExplainedSection = z.infer<typeof explainedSection>;
 export type Explanation = z.infer<typeof explanationSchema>;
 
 /** JSON Schema (2020-12) of `corax status --json`; further keys are allowed. */

@@ -2,8 +2,8 @@
 
 /**
  * The security associations (SAs) of this network namespace, in the kernel's order, one entry an SA. Which way one
- * goes is not told (before 6.10): outbound is one whose source is the node's own address. Those that have no SPI yet,
- * places held for SAs that the kernel asked for, are left out. A list that changes while it is read is whole all the
+ * goes is not told (before 6.10): outbound is one whose source is the node's own address. What only holds the place of an
+ * SA to come (that of an acquire, or a reserved SPI) is left out. A list that changes while it is read is whole all the
  * same, but what was added meanwhile may be missing.
  */
 export interface XfrmStates {

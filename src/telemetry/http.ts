@@ -2,17 +2,34 @@
  * What the metrics, health and control servers have in common: GET and HEAD only, short time-outs, small
  * headers, few connections, and an answer for whatever goes wrong.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { CoraxError, codeOf, messageOf } from '../errors.js';
 
 export interface Reply {
   readonly status: number;
   readonly type: string;
   readonly body: string;
+  readonly headers?: OutgoingHttpHeaders;
 }
 
+/** An answer without an end: its head goes out, then it is whose it is given to. */
+export interface Stream {
+  readonly type: string;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly take: (response: ServerResponse) => void;
+}
+
+type Answer = Reply | Stream | null;
+
 /** Null: there is no such page. `path` is decoded, without the query. */
-export type Handler = (path: string) => Reply | null | Promise<Reply | null>;
+export type Handler = (path: string, headers: IncomingHttpHeaders) => Answer | Promise<Answer>;
 
 export type ErrorSink = (error: unknown) => void;
 
@@ -61,7 +78,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, handle
   }
   const path = decodePath(request.url ?? '');
   if (path === null) return send(request, response, text(400, 'not a path'));
-  send(request, response, (await handler(path)) ?? text(404, 'not found'));
+  const reply = (await handler(path, request.headers)) ?? text(404, 'not found');
+  if ('take' in reply) begin(request, response, reply);
+  else send(request, response, reply);
 }
 
 function decodePath(url: string): string | null {
@@ -80,8 +99,23 @@ function send(request: IncomingMessage, response: ServerResponse, reply: Reply):
     'content-length': Buffer.byteLength(reply.body),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
+    ...reply.headers,
   });
   response.end(request.method === 'HEAD' ? undefined : reply.body);
+}
+
+function begin(request: IncomingMessage, response: ServerResponse, { type, headers, take }: Stream): void {
+  response.writeHead(200, {
+    'content-type': type,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...headers,
+  });
+  if (request.method === 'HEAD') response.end();
+  else {
+    response.flushHeaders();
+    take(response);
+  }
 }
 
 /** Resolves when the server listens; rejects with the system's error. */

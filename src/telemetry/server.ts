@@ -1,7 +1,9 @@
 /** Metrics and health over TCP, for Prometheus and the kubelet. */
 import type { AddressInfo } from 'node:net';
 import { CoraxError, codeOf } from '../errors.js';
+import { isLoopback } from '../model/address.js';
 import { closing, createHttpServer, type ErrorSink, type Handler, listenError, listening, text } from './http.js';
+import type { StatusPage } from './page/page.js';
 
 export interface Where {
   readonly host: string;
@@ -35,15 +37,31 @@ export function serveMetrics(where: Where, source: MetricsSource, onError: Error
   return serve('metrics', '--metrics-addr', where, handler, onError);
 }
 
-/** GET /healthz and /readyz: 200 "ok", else 503 and the reason. */
-export function serveHealth(where: Where, checks: HealthChecks, onError: ErrorSink): Promise<RunningServer> {
+/**
+ * GET /healthz and /readyz: 200 "ok", else 503 and the reason. At / the status page.
+ *
+ * @param page null: none is served
+ */
+export async function serveHealth(
+  where: Where,
+  checks: HealthChecks,
+  onError: ErrorSink,
+  page: StatusPage | null = null,
+): Promise<RunningServer> {
   const verdict = (reason: string | null) => (reason === null ? text(200, 'ok') : text(503, reason));
-  const handler: Handler = (path) => {
+  const loopback = isLoopback(where.host);
+  const handler: Handler = (path, headers) => {
     if (path === '/healthz') return verdict(checks.live());
     if (path === '/readyz') return verdict(checks.ready());
-    return null;
+    if (page !== null) return page.answer(path, headers, loopback);
+    return path === '/' ? text(404, 'no status page is served here (--status-page on serves it)') : null;
   };
-  return serve('health', '--health-addr', where, handler, onError);
+  const server = await serve('health', '--health-addr', where, handler, onError);
+  const close = () => {
+    page?.close();
+    return server.close();
+  };
+  return { ...server, close };
 }
 
 async function serve(

@@ -1,20 +1,14 @@
 /** The agent as a pod: its service account, its rights and no more, its Gateway, its status, its events. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
-import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { statusSchema } from '#src/model/status.js';
 import { Access } from '#src/store/kubernetes/access.js';
 import { KubeApi } from '#src/store/kubernetes/api.js';
 import { KubernetesEvents } from '#src/store/kubernetes/events.js';
-import { SERVICE_ACCOUNT_FOLDER } from '#src/store/kubernetes/source.js';
-import { exited, spawnBound, stopProcess } from '../../lab/process.js';
+import { exited, stopProcess } from '../../lab/process.js';
 import { gatewayFile } from '../unit/store/recorder.js';
 import {
   type ApiServer,
@@ -22,17 +16,15 @@ import {
   GATEWAYS,
   makeServiceAccount,
   makeToken,
-  mountServiceAccount,
   putGateway,
   readManifests,
   startGatewayApi,
   until,
 } from './api-server.js';
+import { Pod } from './pod.js';
 
 const EVENTS = '/apis/events.k8s.io/v1/events';
 const account = { namespace: 'corax', name: 'corax-relay' };
-const node = [process.execPath, '-C', 'corax-source', '--import', 'tsx'];
-const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 let server: ApiServer;
 let folder: string;
@@ -67,25 +59,9 @@ test('in a pod: reads Gateways by its service account, publishes its own endpoin
   (bad.spec.endpoints[1] as Record<string, unknown>).publicPort = 70_000;
   for (const gateway of [relay, bad, gatewayFile('gw-edge', 3)]) await putGateway(server, gateway);
 
-  const token = await makeToken(server, account, { pod: 'corax-relay-x', onNode: 'relay' });
-  const mounted = join(mountServiceAccount(server, 'relay', token), SERVICE_ACCOUNT_FOLDER);
-  const way = join(folder, 'api.sock');
-  const forward = createServer((inside) => {
-    const outside = connect(server.port, '127.0.0.1');
-    inside.pipe(outside).pipe(inside);
-    inside.on('error', () => outside.destroy());
-    outside.on('error', () => inside.destroy());
-  }).listen(way);
-  await once(forward, 'listening');
-  t.after(() => forward.close());
-
-  const pod = spawn('unshare', ['-n', '-m', '--', ...node, script('pod-main.ts'), mounted, '6443', way], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.after(() => stopProcess(pod));
-  await Promise.race([once(pod.stdout, 'data'), exited(pod).then((code) => assert.fail(`the pod ended with ${code}`))]);
-  const socket = join(folder, 'agent.sock');
-  const agent = startAgent(pod, socket);
+  const pod = await Pod.start(server, { node: 'relay', address: '203.0.113.1/24', account }, folder);
+  t.after(() => pod.stop());
+  const agent = pod.startAgent();
   t.after(() => stopProcess(agent));
 
   await until('the agent has published its endpoint', async () => {
@@ -93,7 +69,7 @@ test('in a pod: reads Gateways by its service account, publishes its own endpoin
     const [{ config, publicIP, publicPort }] = spec.endpoints;
     return config?.publicKey?.length === 44 && publicIP === '203.0.113.1' && publicPort === 4500;
   });
-  const status = statusSchema.parse(await ask(socket));
+  const status = statusSchema.parse(await pod.status());
   assert.deepEqual(status.store, { kind: 'kubernetes', synced: true, lastError: null });
   assert.deepEqual([status.node, status.gateway, status.role], ['relay', 'gw-relay', 'relay']);
   const refused = status.errors.find(({ gateway }) => gateway === 'gw-bad');
@@ -112,46 +88,6 @@ test('in a pod: reads Gateways by its service account, publishes its own endpoin
   agent.kill('SIGTERM');
   assert.equal(await exited(agent), 0);
 });
-
-/** As it is installed: the bundle has the client library in it. */
-function startAgent(pod: ChildProcess, socket: string): ChildProcess {
-  const args = [
-    'agent',
-    '--state-dir',
-    join(folder, 'state'),
-    '--socket',
-    socket,
-    '--metrics-addr',
-    'off',
-    '--health-addr',
-    'off',
-  ];
-  const enter = ['nsenter', '-t', String(pod.pid), '-n', '-m', `--wdns=${process.cwd()}`];
-  return spawnBound([...enter, process.execPath, script('../../dist/main.js'), ...args], {
-    env: {
-      PATH: process.env.PATH,
-      NODE_NAME: 'relay',
-      KUBERNETES_SERVICE_HOST: '127.0.0.1',
-      KUBERNETES_SERVICE_PORT: '6443',
-      VPN_CONNECTION_PSK: 'for this test only',
-    },
-    stdio: ['ignore', process.env.CORAX_TEST_VERBOSE ? 'inherit' : 'ignore', 'inherit'],
-  });
-}
-
-/** The agent's status, over its socket. */
-function ask(socketPath: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path: '/status' }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk;
-      });
-      response.on('end', () => resolve(JSON.parse(text)));
-    });
-    asked.on('error', reject).end();
-  });
-}
 
 test('events: one object for what goes on and on, its count growing; one without its right is told of and harms nobody', async (t) => {
   await putGateway(server, gatewayFile('gw-much', 4));

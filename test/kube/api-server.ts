@@ -225,8 +225,12 @@ export function replaceToken(base: string, token: string): void {
 const PATIENCE_MS = 120_000;
 
 /** Waits for a state. */
-export async function until(what: string, state: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
+export async function until(
+  what: string,
+  state: () => boolean | Promise<boolean>,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
+  const deadline = Date.now() + patienceMs;
   while (!(await state())) {
     assert.ok(Date.now() < deadline, `waited in vain until ${what}`);
     await sleep(20);

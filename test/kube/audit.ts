@@ -1,5 +1,5 @@
 /** The API server's own record of who asked for what: counts requests without a word from those who made them. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -23,6 +23,9 @@ export interface AuditEvent {
 
 export class AuditLog {
   readonly #folder = mkdtempSync(join(tmpdir(), 'corax-audit-'));
+  readonly #events: AuditEvent[] = [];
+  /** Bytes of the log that were read. */
+  #read = 0;
 
   constructor() {
     const policy = {
@@ -53,11 +56,20 @@ export class AuditLog {
     });
   }
 
-  all(): AuditEvent[] {
-    const lines = readFileSync(join(this.#folder, 'log'), 'utf8').split('\n');
-    // The last one may be half written
-    lines.pop();
-    return lines.map((line) => JSON.parse(line) as AuditEvent);
+  all(): readonly AuditEvent[] {
+    const file = openSync(join(this.#folder, 'log'), 'r');
+    try {
+      const news = Buffer.alloc(fstatSync(file).size - this.#read);
+      const length = readSync(file, news, 0, news.length, this.#read);
+      // The last line may be half written
+      const end = news.subarray(0, length).lastIndexOf('\n') + 1;
+      const lines = news.toString('utf8', 0, end).split('\n').slice(0, -1);
+      this.#read += end;
+      for (const line of lines) this.#events.push(JSON.parse(line) as AuditEvent);
+      return this.#events;
+    } finally {
+      closeSync(file);
+    }
   }
 
   remove(): void {
@@ -73,4 +85,8 @@ export function isWrite({ verb }: AuditEvent): boolean {
 
 export function isLease({ objectRef }: AuditEvent): boolean {
   return objectRef?.resource === 'leases';
+}
+
+export function isGatewayWrite(event: AuditEvent): boolean {
+  return isWrite(event) && event.objectRef?.resource === 'gateways';
 }

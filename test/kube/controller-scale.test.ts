@@ -1,8 +1,8 @@
 /** 5,000 Gateways and 5,000 Nodes: what the built controller costs, and that it writes each status once. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   type ApiServer,
@@ -17,13 +17,14 @@ import {
 } from './api-server.js';
 import { AuditLog, isLease, isWrite } from './audit.js';
 import { ControllerProcess } from './controller-process.js';
+import { costs, gatewayName, nodeName, seedNodes, siteLabel } from './scale-world.js';
 
 const COUNT = 5000;
 const MEMORY_MIB = 250;
+const CHANGES = 100;
+const CHANGE_EVERY_MS = 100;
 const ACCOUNT = { namespace: 'corax', name: 'corax-controller' };
 const DIST = [fileURLToPath(new URL('../../dist/main.js', import.meta.url)), 'controller'];
-const number = (index: number) => String(index).padStart(4, '0');
-const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 const audit = new AuditLog();
 let api: ApiServer;
@@ -37,77 +38,22 @@ after(async () => {
   audit.remove();
 });
 
-/** As large as a kubelet makes it, images and all. */
-function nodeObject(index: number) {
-  const cidr = `10.${64 + (index >> 8)}.${index & 255}.0/24`;
-  const now = new Date().toISOString().replace(/\.\d+/, '');
-  const condition = (type: string, status: string) => ({
-    type,
-    status,
-    lastHeartbeatTime: now,
-    lastTransitionTime: now,
-    reason: 'Kubelet',
-    message: 'the kubelet says so',
-  });
-  return {
-    apiVersion: 'v1',
-    kind: 'Node',
-    metadata: {
-      name: `node-${number(index)}`,
-      uid: `00000000-0000-0000-0000-${String(index).padStart(12, '0')}`,
-      creationTimestamp: now,
-      labels: { site: number(index), 'kubernetes.io/hostname': `node-${number(index)}`, 'kubernetes.io/os': 'linux' },
-    },
-    spec: { podCIDR: cidr, podCIDRs: [cidr] },
-    status: {
-      addresses: [{ type: 'InternalIP', address: `192.168.${index >> 8}.${index & 255}` }],
-      conditions: [
-        condition('MemoryPressure', 'False'),
-        condition('DiskPressure', 'False'),
-        condition('Ready', 'True'),
-      ],
-      images: Array.from({ length: 20 }, (_, image) => ({
-        names: [`registry.example.org/image-${image}@sha256:${'0'.repeat(64)}`],
-        sizeBytes: 1000,
-      })),
-    },
-  };
-}
-
-/** Straight into etcd, where thousands take a second. */
-async function seedNodes(from: number, to: number) {
-  const success = Array.from({ length: to - from }, (_, offset) => {
-    const object = nodeObject(from + offset);
-    return {
-      requestPut: { key: base64(`/registry/minions/${object.metadata.name}`), value: base64(JSON.stringify(object)) },
-    };
-  });
-  await api.etcdCall('kv/txn', { success });
-}
-
-/** Of a process: seconds of processor time, and the most memory it had, in MiB. */
-function costs(pid: number) {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return { cpu: (Number(stat[11]) + Number(stat[12])) / 100, memory: Number(peak) / 1024 };
-}
-
 test('5,000 Gateways and 5,000 Nodes', async (t) => {
-  for (let from = 0; from < COUNT; from += 500) await seedNodes(from, from + 500);
+  await seedNodes(api, COUNT);
   await seedGateways(
     api,
     Array.from({ length: COUNT }, (_, index) => ({
       apiVersion: 'raven.openyurt.io/v1beta1',
       kind: 'Gateway',
-      metadata: { name: `gw-${number(index)}` },
+      metadata: { name: gatewayName(index) },
       spec: {
-        nodeSelector: { matchLabels: { site: number(index) } },
-        endpoints: [{ nodeName: `node-${number(index)}`, type: 'tunnel', underNAT: true }],
+        nodeSelector: { matchLabels: siteLabel(index) },
+        endpoints: [{ nodeName: nodeName(index), type: 'tunnel', underNAT: true }],
       },
       status: { nodes: [] },
     })),
   );
-  const token = await makeToken(api, ACCOUNT, { pod: 'controller', onNode: 'node-0000' });
+  const token = await makeToken(api, ACCOUNT, { pod: 'controller', onNode: nodeName(0) });
   const began = performance.now();
   const controller = new ControllerProcess(api, 'controller', token, [], DIST);
   t.after(() => controller.kill());
@@ -135,17 +81,40 @@ test('5,000 Gateways and 5,000 Nodes', async (t) => {
   const idleFrom = { cpu: costs(controller.pid).cpu, at: performance.now(), requests: requests().length };
   const renewals = () => audit.of(ACCOUNT).filter((event) => isLease(event) && isWrite(event)).length;
   const first = renewals();
-  await until('the Lease was renewed ten times', () => renewals() >= first + 10);
+  await until('the Lease was renewed five times', () => renewals() >= first + 5);
   const idleSeconds = (performance.now() - idleFrom.at) / 1000;
   const idle = costs(controller.pid);
   const idleRequests = requests().slice(idleFrom.requests);
   const percent = ((idle.cpu - idleFrom.cpu) / idleSeconds) * 100;
+
+  // A node a turn gets another address, which its gateway's status has to tell.
+  const changeFrom = { cpu: idle.cpu, at: performance.now(), requests: requests().length, writes: writes().length };
+  const address = (index: number) => `172.16.${index >> 8}.${index & 255}`;
+  for (let index = 0; index < CHANGES; index += 1) {
+    const body = { status: { addresses: [{ type: 'InternalIP', address: address(index) }] } };
+    const type = 'application/strategic-merge-patch+json';
+    await api.must('PATCH', `/api/v1/nodes/${nodeName(index)}/status`, { body, type });
+    await sleep(CHANGE_EVERY_MS);
+  }
+  await until('every change is in a status', async () => {
+    const { items } = await api.must('GET', `${GATEWAYS}?limit=${CHANGES}`);
+    return items.every(({ status }: { status: { nodes: { privateIP: string }[] } }, index: number) => {
+      return status.nodes[0]?.privateIP === address(index);
+    });
+  });
+  const changeSeconds = (performance.now() - changeFrom.at) / 1000;
+  const changed = costs(controller.pid);
+  const changePercent = ((changed.cpu - changeFrom.cpu) / changeSeconds) * 100;
+  const changeWrites = writes().slice(changeFrom.writes);
 
   console.log(`    every status written    ${seconds.toFixed(1)} s, ${filled.cpu.toFixed(1)} s of processor time`);
   console.log(`    requests                ${requests().length}, of them ${writes().length} writes`);
   console.log(`    memory at most          ${idle.memory.toFixed(0)} MiB`);
   console.log(
     `    idle for ${idleSeconds.toFixed(0)} s           ${percent.toFixed(2)} % of a processor, ${idleRequests.length} requests beside the Lease`,
+  );
+  console.log(
+    `    ${CHANGES} changes in ${changeSeconds.toFixed(0)} s       ${changePercent.toFixed(2)} % of a processor, ${requests().length - changeFrom.requests} requests, ${changeWrites.length} writes`,
   );
   assert.deepEqual(wrong, []);
   assert.equal(perGateway.size, COUNT);
@@ -155,5 +124,7 @@ test('5,000 Gateways and 5,000 Nodes', async (t) => {
     'each is written once',
   );
   assert.deepEqual(idleRequests.filter(isWrite), []);
+  assert.ok(changeWrites.length <= CHANGES, `${changeWrites.length} writes for ${CHANGES} changes`);
+  assert.equal(new Set(changeWrites.map(({ objectRef }) => objectRef?.name)).size, changeWrites.length, 'one for each');
   assert.ok(idle.memory < MEMORY_MIB, `${idle.memory} MiB`);
 });

@@ -28,8 +28,9 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-const GRACE_S = 4;
-const FLAGS = ['--grace', String(GRACE_S)];
+const GRACE_S = 2;
+const LEASE_S = 5;
+const FLAGS = ['--grace', String(GRACE_S), '--lease-duration', String(LEASE_S)];
 const JSON_PATCH = 'application/json-patch+json';
 const MERGE_PATCH = 'application/merge-patch+json';
 
@@ -85,7 +86,7 @@ describe('corax controller', () => {
     await until('the leader has seen everything', async () => (await activeOf(name)) !== undefined);
   }
 
-  /** Longer than the grace, told by renewals of the Lease, 3 s apart. */
+  /** Longer than the grace, told by renewals of the Lease, 1 s apart. */
   async function aWhile() {
     const before = renewals();
     await until('the Lease was renewed four times', () => renewals() >= before + 4);

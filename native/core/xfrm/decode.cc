@@ -123,8 +123,15 @@ std::optional<XfrmState> decodeXfrmState(const NetlinkMessage& message) {
   state.packets = static_cast<double>(info.curlft.packets);
   state.addedAt = static_cast<double>(info.curlft.add_time);
   state.usedAt = static_cast<double>(info.curlft.use_time);
+  bool made = false;
   eachAttribute(after(message.payload, sizeof info), [&](const Attribute& attribute) {
     switch (attribute.type) {
+      // That there is one: it holds a key.
+      case XFRMA_ALG_AEAD:
+      case XFRMA_ALG_AUTH:
+      case XFRMA_ALG_AUTH_TRUNC:
+      case XFRMA_ALG_CRYPT:
+      case XFRMA_ALG_COMP: made = true; break;
       case XFRMA_ENCAP: readEncapsulation(attribute, state); break;
       case XFRMA_IF_ID: state.ifId = attribute.integer<uint32_t>(); break;
       case XFRMA_MARK: state.mark = readMark(attribute); break;
@@ -132,6 +139,7 @@ std::optional<XfrmState> decodeXfrmState(const NetlinkMessage& message) {
       default: break;
     }
   });
+  if (!made) return std::nullopt;
   return state;
 }
 

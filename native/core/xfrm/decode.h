@@ -10,7 +10,8 @@
 
 namespace corax {
 
-// Without SPI it is none yet: the kernel holds the place of one that it asked for.
+// Without an algorithm it is none yet: it holds the place of one that the kernel asked for (then it has no SPI either),
+// or the SPI that the key manager reserved.
 std::optional<XfrmState> decodeXfrmState(const NetlinkMessage& message);
 // Of the main type, and of no socket: those are their socket's, and nobody else can take them away.
 std::optional<XfrmPolicy> decodeXfrmPolicy(const NetlinkMessage& message);

@@ -9,7 +9,7 @@ namespace {
 uint8_t difference(const XfrmStates& before, size_t left, const XfrmStates& now, size_t right) {
   const XfrmState old = before.at(left);
   const XfrmState state = now.at(right);
-  // Another one has come under the same SPI: pluto's own keeps the place that it reserved until it has keys.
+  // Another one that has come to the same SPI since.
   if (old.reqid != state.reqid || old.ifId != state.ifId || old.addedAt != state.addedAt) return XfrmDelta::added;
   unsigned changes = 0;
   if (old.source != state.source || old.encapSourcePort != state.encapSourcePort ||

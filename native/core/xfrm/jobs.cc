@@ -12,7 +12,7 @@
 namespace corax {
 namespace {
 
-// A slice; each costs the kernel a grace period's bookkeeping, and their errors fit the receive buffer.
+// A slice; errors for all of them fit the receive buffer.
 constexpr size_t maxBatch = 64;
 
 bool isGone(int error) { return error == ESRCH || error == ENOENT; }

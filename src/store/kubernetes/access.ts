@@ -1,6 +1,6 @@
 /** Who we are to the Kubernetes API, and how to reach it: of a pod's service account, or of a kubeconfig file. */
 import { readFileSync } from 'node:fs';
-import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
+import { type Cluster, HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
 import type { Dispatcher } from 'undici';
 import { CoraxError, messageOf } from '../../errors.js';
 import { printable } from '../../model/quote.js';
@@ -9,12 +9,18 @@ import { type KubeSource, SERVICE_ACCOUNT_FOLDER, whatIsMissingInCluster } from 
 interface Loaded {
   readonly config: KubeConfig;
   readonly server: string;
+  /** `tls-server-name`; undefined: the certificate must have the server's own. */
+  readonly servername: string | undefined;
+  /** Names or addresses that are connected to: the server, and a proxy before it. */
+  readonly hosts: readonly string[];
   /** Undefined: undici's own. */
   dispatcher: Dispatcher | undefined;
 }
 
 export interface Credentials {
   readonly server: string;
+  /** For undici: its own agents take the URL's name before the one that they were given. */
+  readonly servername: string | undefined;
   readonly headers: Record<string, string>;
   readonly dispatcher: Dispatcher | undefined;
 }
@@ -28,10 +34,10 @@ export class Access {
     this.#source = source;
   }
 
-  /** Name or address that the API is reached at. @throws CoraxError CORAX_STORE */
-  get host(): string {
+  /** Names or addresses that are connected to. @throws CoraxError CORAX_STORE */
+  get hosts(): readonly string[] {
     this.#loaded ??= load(this.#source);
-    return new URL(this.#loaded.server).hostname.replace(/^\[|\]$/g, '');
+    return this.#loaded.hosts;
   }
 
   /** For the next request; a token in a file is read again once a minute, as kubelets renew it. */
@@ -41,7 +47,8 @@ export class Access {
     const context = new RequestContext(loaded.server, HttpMethod.GET);
     await loaded.config.applySecurityAuthentication(context);
     loaded.dispatcher ??= context.getDispatcher() as Dispatcher | undefined;
-    return { server: loaded.server, headers: context.getHeaders(), dispatcher: loaded.dispatcher };
+    const { server, servername, dispatcher } = loaded;
+    return { server, servername, headers: context.getHeaders(), dispatcher };
   }
 
   /** The next request reads certificates, token and kubeconfig anew and connects anew. */
@@ -64,15 +71,28 @@ function load(source: KubeSource): Loaded {
   try {
     if (source.kind === 'kubeconfig') config.loadFromFile(source.file);
     else loadInCluster(config, source.root ?? '');
-    const server = config.getCurrentCluster()?.server;
-    if (server === undefined) throw new Error('it names no cluster in its current context');
-    return { config, server: server.replace(/\/+$/, ''), dispatcher: undefined };
+    const cluster = config.getCurrentCluster();
+    if (cluster === null) throw new Error('it names no cluster in its current context');
+    const server = cluster.server.replace(/\/+$/, '');
+    checkTrust(cluster);
+    const urls = [server, cluster.proxyUrl].flatMap((url) => url || []);
+    const hosts = urls.map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ''));
+    return { config, server, servername: cluster.tlsServerName || undefined, hosts, dispatcher: undefined };
   } catch (error) {
     const what = source.kind === 'kubeconfig' ? `the kubeconfig ${source.file}` : "this pod's service account";
     // A YAML error quotes the file, which holds secrets: its first line only.
     const why = printable(messageOf(error).split('\n')[0] ?? '');
     throw new CoraxError('CORAX_STORE', `${what} cannot be used: ${why}`);
   }
+}
+
+/** Whoever can pose as the API gets this node's token, and says where its tunnels lead. */
+function checkTrust({ server, skipTLSVerify }: Cluster): void {
+  if (!server.startsWith('https://')) throw new Error(`its server ${server} is not reached by https`);
+  if (!skipTLSVerify) return;
+  const instead =
+    'give the CA in certificate-authority-data, and tls-server-name where the certificate has another name';
+  throw new Error(`insecure-skip-tls-verify would let anyone on the way pose as the API: ${instead}`);
 }
 
 function loadInCluster(config: KubeConfig, root: string): void {

@@ -104,7 +104,7 @@ export class KubeApi {
 
   async #send(method: Dispatcher.HttpMethod, path: string, call: ApiCall): Promise<Dispatcher.ResponseData> {
     await this.#turn(call.signal);
-    const { server, headers, dispatcher } = await this.#access.credentials();
+    const { server, servername, headers, dispatcher } = await this.#access.credentials();
     const url = new URL(server + path);
     for (const [key, value] of Object.entries(call.query ?? {})) url.searchParams.set(key, String(value));
     this.#requests += 1;
@@ -122,6 +122,7 @@ export class KubeApi {
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
         ...(call.signal === undefined ? {} : { signal: call.signal }),
         ...(dispatcher === undefined ? {} : { dispatcher }),
+        ...(servername === undefined ? {} : { servername }),
       });
     } catch (error) {
       throw this.#unanswered(error, call.signal);

@@ -73,7 +73,7 @@ export class KubernetesStore implements GatewayStore {
   }
 
   get hosts(): readonly string[] {
-    return [this.#access.host];
+    return this.#access.hosts;
   }
 
   async start(onChange: (batch: StoreBatch) => void): Promise<void> {

@@ -13,7 +13,7 @@ const deed = (name: string, fields: EndpointFields): PublishDeed => ({
   fields,
 });
 const settled = async () => {
-  for (let turns = 0; turns < 10; turns++) await Promise.resolve();
+  for (let turns = 0; turns < 500; turns++) await Promise.resolve();
 };
 
 describe('the publisher', () => {
@@ -24,10 +24,12 @@ describe('the publisher', () => {
   let publisher: Publisher;
   let written: PublishDeed[];
   let failed: unknown[];
+  let watchers: number;
 
   beforeEach(() => {
     mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_800_000_000_000 });
     [patches, again, written, failed, failing, hold] = [[], [], [], [], false, null];
+    watchers = 10_000;
     const store = {
       publish: async (patch: EndpointPatch) => {
         patches.push(patch);
@@ -41,7 +43,7 @@ describe('the publisher', () => {
       failed: (_: PublishDeed, error: unknown) => failed.push(error),
       again: (name: string) => again.push(name),
     };
-    publisher = new Publisher(store, events, Date.now);
+    publisher = new Publisher(store, events, () => watchers, Date.now);
   });
   afterEach(() => {
     publisher.stop();
@@ -99,6 +101,63 @@ describe('the publisher', () => {
     }
     assert.equal(new Set(patches.map(({ gateway }) => gateway)).size, 100);
     assert.equal(patches.length, 100);
+  });
+
+  it('writes a moving edge while many wait, at the next turn but one, and the one that waits longest in between', async () => {
+    for (let number = 0; number < 1000; number++) publisher.publish(deed(`g${number}`, hole(1)));
+    await settled();
+    const before = patches.length;
+    publisher.publish(deed('late', hole(1)));
+    for (let step = 0; step < 2; step++) {
+      mock.timers.tick(50);
+      await settled();
+    }
+    const next = patches.slice(before).map(({ gateway }) => gateway);
+    assert.equal(next.length, 2);
+    assert.ok(next.includes('late'), next.join());
+    assert.ok(
+      next.some((name) => Number(name.slice(1)) < 100),
+      next.join(),
+    );
+  });
+
+  it('does not let one that moves all the time go before others', async () => {
+    publisher.publish(deed('restless', hole(1)));
+    await settled();
+    for (let number = 0; number < 200; number++) publisher.publish(deed(`g${number}`, hole(1)));
+    await settled();
+    publisher.publish(deed('restless', hole(2)));
+    for (let step = 0; step < 40; step++) {
+      mock.timers.tick(50);
+      await settled();
+      publisher.publish(deed('restless', hole(3 + step)));
+    }
+    assert.equal(patches.filter(({ gateway }) => gateway === 'restless').length, 1);
+    for (let step = 0; step < 200; step++) {
+      mock.timers.tick(50);
+      await settled();
+    }
+    const last = patches.findLast(({ gateway }) => gateway === 'restless');
+    assert.equal(last?.set.publicPort, 42, 'once more, with where it is now');
+    assert.equal(patches.length, 202);
+  });
+
+  it('has a few writes under way at once, however slow the store is', async () => {
+    let release: () => void = () => undefined;
+    hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    for (let number = 0; number < 30; number++) publisher.publish(deed(`g${number}`, hole(1)));
+    await settled();
+    assert.equal(patches.length, 8);
+    for (let number = 8; number < 30; number++) publisher.publish(deed(`g${number}`, hole(2)));
+    release();
+    await settled();
+    assert.equal(patches.length, 30);
+    assert.ok(
+      patches.slice(8).every(({ set }) => set.publicPort === 2),
+      'what waited was replaced',
+    );
   });
 
   it('has a failed write decided anew, later each time', async () => {

@@ -201,6 +201,24 @@ describe('gateways', () => {
     );
     assert.deepEqual([...gateways.relays], []);
   });
+
+  it('are taken in pieces, and not synced before the last', () => {
+    const upserted = [gateway(1), relay(1), ...Array.from({ length: 50 }, (_, index) => gateway(2 + index))];
+    const batch = { synced: true, upserted, refused: [], removed: [], unread: false };
+    const [whole, sliced] = [new Remotes(), new Remotes()];
+    const expected = new Gateways('node-1', whole).take(batch);
+    const gateways = new Gateways('node-1', sliced);
+    const pieces = gateways.taking(batch);
+    let count = 0;
+    let piece = pieces.next();
+    for (; !piece.done; piece = pieces.next()) {
+      count += 1;
+      assert.equal(gateways.synced, false);
+    }
+    assert.deepEqual([gateways.synced, piece.value], [true, expected]);
+    assert.deepEqual([...sliced.all], [...whole.all]);
+    assert.ok(count >= upserted.length, `${count} pieces`);
+  });
 });
 
 describe('the facts about the node', () => {

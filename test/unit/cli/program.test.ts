@@ -12,7 +12,7 @@ import { buildProgram } from '#src/cli/program.js';
 import { statusSchema } from '#src/model/status.js';
 import { type ControlServer, serveControl } from '#src/telemetry/control.js';
 import { VERSION } from '#src/version.js';
-import { edgeStatus, peerStatus } from './fixtures.js';
+import { edgeStatus, explanation, peerStatus } from './fixtures.js';
 
 const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), 'corax-cli-'));
@@ -25,10 +25,7 @@ before(async () => {
     socket,
     {
       status: () => status,
-      explain: (gateway) =>
-        gateway === 'gw-b'
-          ? { gateway, facts: [['own NAT', 'Full cone NAT']], reason: 'so', wouldChange: ['x'] }
-          : null,
+      explain: (gateway) => (gateway === 'gw-b' ? explanation({ gateway, reason: 'so' }) : null),
     },
     (error) => assert.fail(String(error)),
   );
@@ -105,7 +102,7 @@ test('peers and explain', async () => {
   assert.deepEqual(JSON.parse(one.out), { peers: [peerStatus()] });
   const explained = await corax('explain', 'gw-b', '--socket', socket);
   assert.equal(explained.code, 0);
-  assert.match(explained.out, /own NAT {2}Full cone NAT[\s\S]*so: so/);
+  assert.match(explained.out, /^gw-b \(edge-b\) {2}on the relay[\s\S]*own NAT +Symmetric NAT/);
   assert.equal(JSON.parse((await corax('explain', 'gw-b', '--socket', socket, '--json')).out).reason, 'so');
 });
 

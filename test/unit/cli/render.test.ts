@@ -14,8 +14,9 @@ import {
   wrap,
 } from '#src/cli/output.js';
 import { renderPeer } from '#src/cli/peers.js';
-import { isDegraded, renderStatus } from '#src/cli/status.js';
-import { edgeStatus, NOW, peerStatus } from './fixtures.js';
+import { isDegraded } from '#src/cli/status.js';
+import { renderStatus } from '#src/cli/status-view.js';
+import { edgeStatus, explanation, NOW, peerStatus } from './fixtures.js';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const CURSOR = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/;
@@ -26,57 +27,6 @@ function widest(text: string): number {
   return Math.max(...text.split('\n').map((line) => stripVTControlCharacters(line).length));
 }
 
-test('status, as a person sees it', () => {
-  assert.equal(
-    renderStatus(edgeStatus(), plain, NOW),
-    `node   edge-a, edge of gw-a
-agent  corax 0.1.0, wireguard, up 2 h
-NAT    Port Restricted cone NAT, mapping endpoint-independent, filtering
-       address-and-port-dependent, hole 203.0.113.10:4500
-store  directory, read
-
-GATEWAY   PATH    STATE     RELAY MS  DIRECT MS  LOSS   HANDSHAKE
-gw-c      relay   relayed   54.7      37.4       0 %    59 s
-  both NATs are symmetric
-gw-b      direct  direct    54.7      37.4       <1 %   9 s
-  direct answers in 37.4 ms, relay in 54.7 ms`,
-  );
-});
-
-test('status fits 80 columns, whatever names and reasons there are', () => {
-  const long = edgeStatus({
-    peers: [
-      peerStatus({ gateway: 'g'.repeat(200), reason: 'because '.repeat(40).trim() }),
-      peerStatus({ planes: { relay: { ...peerStatus().planes.relay, rttMs: 12345.6 } as never, direct: null } }),
-      peerStatus({ path: null, state: 'punching', since: null, planes: { relay: null, direct: null } }),
-    ],
-    errors: [{ code: 'CORAX_GATEWAY', gateway: 'gw-x', message: 'it claims '.repeat(30).trim(), since: NOW - 5 }],
-  });
-  assert.ok(widest(renderStatus(long, plain, NOW)) <= 80);
-  const colored = renderStatus(long, { columns: 80, color: true }, NOW);
-  assert.ok(widest(colored) <= 80);
-  assert.equal(stripVTControlCharacters(colored).replace(/ +$/gm, ''), renderStatus(long, plain, NOW));
-  const wide = renderStatus(long, { columns: 160, color: false }, NOW);
-  assert.ok(widest(wide) <= 160);
-  assert.match(wide, /HANDSHAKE +REASON/);
-});
-
-test('what needs a look comes first', () => {
-  const peers = [
-    peerStatus({ gateway: 'a' }),
-    peerStatus({ gateway: 'b', path: 'relay', state: 'relayed' }),
-    peerStatus({ gateway: 'c', path: 'relay', state: 'punching' }),
-    peerStatus({ gateway: 'd', path: null, state: 'relayed' }),
-  ];
-  const names = renderStatus(edgeStatus({ peers }), plain, NOW).match(/^[a-d](?= )/gm);
-  assert.deepEqual(names, ['d', 'c', 'b', 'a']);
-});
-
-test('colours only when asked for', () => {
-  assert.ok(!renderStatus(edgeStatus(), plain, NOW).includes('\u001b'));
-  assert.ok(renderStatus(edgeStatus(), { ...plain, color: true }, NOW).includes('\u001b['));
-});
-
 test('names and reasons cannot move the cursor', () => {
   const evil = '\u001b[2Jgw\r\n\u009b\u202e';
   const status = edgeStatus({
@@ -85,11 +35,19 @@ test('names and reasons cannot move the cursor', () => {
     errors: [{ code: evil, gateway: evil, message: evil, since: null }],
     store: { kind: 'directory', synced: true, lastError: evil },
   });
-  const explanation = { gateway: evil, facts: [[evil, evil] as [string, string]], reason: evil, wouldChange: [evil] };
+  const fact = { label: evil, value: evil, rule: evil, verdict: 'bad' } as const;
+  const explained = explanation({
+    gateway: evil,
+    node: evil,
+    reason: evil,
+    sections: [{ title: evil, verdict: evil, facts: [fact] }],
+    wouldChange: [evil],
+    changes: [{ at: NOW, gateway: evil, from: 'relayed', to: 'direct', reason: evil }],
+  });
   const texts = [
     renderStatus(status, plain, NOW),
     renderPeer(status.peers[0] ?? assert.fail(), plain, NOW),
-    renderExplanation(explanation, plain),
+    renderExplanation(explained, plain, NOW),
   ];
   for (const text of texts) assert.ok(!CURSOR.test(text), JSON.stringify(text));
   assert.equal(printable('plain ä 🐦'), 'plain ä 🐦');
@@ -120,39 +78,55 @@ test('one peer in full', () => {
   subnets  10.244.2.0/24
   path     direct, direct for 60 s
   reason   direct answers in 37.4 ms, relay in 54.7 ms
-  relay    203.0.113.1:4500, rtt 54.7 ms, loss 0 %, handshake 59 s, rx 1 B, tx 1
-           B
+  relay    203.0.113.1:4500, rtt 54.7 ms, loss 0 %, handshake 59 s, rx 1 B, tx
+           1 B
   direct   203.0.113.20:4500, rtt 37.4 ms, loss <1 %, handshake 9 s, rx 2.0 KiB,
            tx 1 B`,
   );
 });
 
 test('an explanation, in order', () => {
-  const text = renderExplanation(
-    {
-      gateway: 'gw-b',
-      facts: [
-        ['own NAT', 'Symmetric NAT'],
-        ['remote NAT', 'Symmetric NAT'],
-        ['rule', 'two symmetric NATs cannot reach each other'],
-      ],
-      reason: 'both NATs are symmetric',
-      wouldChange: ['another NAT at either end'],
-    },
-    plain,
-  );
+  const changes = [{ at: NOW, gateway: 'gw-b', from: 'punching', to: 'relayed', reason: 'no handshake' } as const];
   assert.equal(
-    text,
-    `gw-b
-  own NAT     Symmetric NAT
-  remote NAT  Symmetric NAT
-  rule        two symmetric NATs cannot reach each other
+    renderExplanation(explanation({ changes }), plain, NOW).replace(/\d\d-\d\d \d\d:\d\d:\d\d/, 'TIME'),
+    `gw-b (edge-b)  on the relay for 5 min
+  both ends are behind a Symmetric NAT
 
-so: both NATs are symmetric
+May it be direct?  no
+    own NAT        Symmetric NAT
+  ! rule           both ends are behind a Symmetric NAT
 
-what would change it:
-  - another NAT at either end`,
+Relay plane  alive
+  + lost in a row  0  [3 make it dead]
+
+Direct plane  not there
+
+What would change it
+  - another NAT at either end
+
+Latest changes
+  - TIME  punching to relayed: no handshake`,
   );
+});
+
+test('an explanation fits the terminal, colours or not', () => {
+  const long = explanation({
+    reason: 'because '.repeat(30).trim(),
+    sections: [
+      {
+        title: 'Who',
+        verdict: null,
+        facts: [
+          { label: 'a'.repeat(30), value: 'word '.repeat(40).trim(), rule: 'rule '.repeat(20).trim(), verdict: 'good' },
+        ],
+      },
+    ],
+  });
+  const text = renderExplanation(long, plain, NOW);
+  assert.ok(widest(text) <= 80);
+  const colored = renderExplanation(long, { ...plain, color: true }, NOW);
+  assert.ok(colored.includes('\u001b['));
+  assert.equal(stripVTControlCharacters(colored), text);
 });
 
 test('degraded: errors, a gateway without a path, a store that was never read', () => {
@@ -189,6 +163,7 @@ test('values', () => {
     ['–', '0 B', '1023 B', '1.5 KiB', '1024.0 TiB'],
   );
   assert.equal(wrap('a bb ccc dddd', 6, '  '), 'a bb\n  ccc\n  dddd');
+  assert.equal(wrap('aaaaa 5 ms bbb', 9, ' '), 'aaaaa\n 5 ms bbb', 'no line ends before a unit');
 });
 
 test('the names that may have been meant', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explanationSchema, statusJsonSchema, statusSchema } from '#src/model/status.js';
-import { edgeStatus, peerStatus } from './fixtures.js';
+import { edgeStatus, explanation, peerStatus } from './fixtures.js';
 
 test('a status passes, with whatever a newer agent adds', () => {
   assert.deepEqual(statusSchema.parse(edgeStatus()), edgeStatus());
@@ -24,7 +24,15 @@ test('unknown is null, nothing is left out', () => {
 });
 
 test('loss is a fraction, states and paths have their words', () => {
-  const plane = { endpoint: null, lastHandshake: null, rttMs: null, loss: 0.5, rxBytes: null, txBytes: null };
+  const plane = {
+    endpoint: null,
+    alive: null,
+    lastHandshake: null,
+    rttMs: null,
+    loss: 0.5,
+    rxBytes: null,
+    txBytes: null,
+  };
   const withPlane = (relay: unknown) => ({
     ...edgeStatus(),
     peers: [{ ...peerStatus(), planes: { relay, direct: null } }],
@@ -51,9 +59,9 @@ test('the JSON Schema holds what the schema holds', () => {
   assert.notEqual(schema.additionalProperties, false, 'further keys are allowed');
 });
 
-test('an explanation is a list of label and value', () => {
-  assert.ok(
-    explanationSchema.safeParse({ gateway: 'a', facts: [['b', 'c']], reason: 'd', wouldChange: ['e'] }).success,
-  );
-  assert.ok(!explanationSchema.safeParse({ gateway: 'a', facts: [['b']], reason: 'd', wouldChange: [] }).success);
+test('an explanation is sections of facts, and all of them in one list', () => {
+  assert.deepEqual(explanationSchema.parse(explanation()), explanation());
+  for (const wrong of [{ facts: [['b']] }, { sections: [{ title: 'a', verdict: null, facts: [{ label: 'b' }] }] }]) {
+    assert.ok(!explanationSchema.safeParse({ ...explanation(), ...wrong }).success, JSON.stringify(wrong));
+  }
 });

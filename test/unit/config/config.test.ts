@@ -49,6 +49,7 @@ test('defaults', () => {
     socket: '/run/corax/agent.sock',
     metrics: { host: '127.0.0.1', port: 10265 },
     health: { host: '127.0.0.1', port: 10275 },
+    statusPage: true,
     direct: 'auto',
     logLevel: 'info',
     cleanup: false,
@@ -113,6 +114,26 @@ test('where metrics and health are served', () => {
     const flags = metricsAddr === undefined ? enough : { ...enough, metricsAddr };
     assert.deepEqual(loadConfig(flags, withPsk({ NODE_IP })).config.metrics, expected, `${metricsAddr} ${NODE_IP}`);
   }
+});
+
+test('the status page: by itself only where nobody else can ask', () => {
+  const cases: Array<[Flags, Environment, boolean]> = [
+    [{}, {}, true],
+    [{ healthAddr: '[::1]:10275' }, {}, true],
+    [{ healthAddr: '127.3.2.1:10275' }, {}, true],
+    [{ healthAddr: ':10275' }, {}, false],
+    [{}, { NODE_IP: '192.0.2.7' }, false],
+    [{ statusPage: 'on' }, { NODE_IP: '192.0.2.7' }, true],
+    [{}, { NODE_IP: '192.0.2.7', CORAX_STATUS_PAGE: 'on' }, true],
+    [{ statusPage: 'off' }, {}, false],
+    [{ healthAddr: 'off' }, {}, false],
+  ];
+  for (const [flags, env, served] of cases) {
+    const { config } = loadConfig({ ...enough, ...flags }, withPsk(env));
+    assert.equal(config.statusPage, served, JSON.stringify([flags, env]));
+  }
+  assert.match(refusal({ ...enough, statusPage: 'on', healthAddr: 'off' }, withPsk()).message, /which is off$/);
+  assert.match(refusal({ ...enough, statusPage: 'yes' }, withPsk()).message, /expected auto, on or off$/);
 });
 
 test('every wrong value is named with its source and what is expected', () => {

@@ -19,6 +19,7 @@ test('defaults', () => {
   assert.deepEqual(rest, {
     source: { kind: 'kubeconfig', file: kubeconfig },
     lease: { namespace: 'corax', name: 'corax-controller' },
+    leaseDurationS: 15,
     yurtManager: { namespace: 'kube-system', name: 'yurt-manager' },
     graceMs: 10_000,
     metrics: { host: '127.0.0.1', port: 10265 },
@@ -37,15 +38,23 @@ test('flags count before the environment; a variable that is empty is not set', 
 });
 
 test('all that is wrong is told at once, with what is expected', () => {
-  const flags = { namespace: 'UPPER', lease: 'a b', yurtManagerLease: 'alone', grace: '-1', logLevel: 'loud' };
+  const flags = {
+    namespace: 'UPPER',
+    lease: 'a b',
+    yurtManagerLease: 'alone',
+    grace: '-1',
+    leaseDuration: '2',
+    logLevel: 'loud',
+  };
   assert.throws(
     () => load({ ...flags, kubeconfig: join(folder, 'absent') }, { CORAX_HEALTH_ADDR: 'x' }),
     (error: Error & { code?: string }) => {
       assert.equal(error.code, 'CORAX_CONFIG');
       const lines = error.message.split('\n');
-      assert.equal(lines.length, 7, error.message);
+      assert.equal(lines.length, 8, error.message);
       assert.ok(lines.includes('--namespace "UPPER": expected the name of a namespace'));
       assert.ok(lines.includes('--yurt-manager-lease "alone": expected NAMESPACE/NAME'));
+      assert.ok(lines.includes('--lease-duration "2": expected whole seconds, 3 to 600'));
       assert.ok(lines.includes('--grace "-1": expected seconds, 0 to 3600'));
       assert.ok(lines.some((line) => line.startsWith('CORAX_HEALTH_ADDR "x": expected ')));
       assert.match(error.message, /the Kubernetes API cannot be reached: ENOENT.*--kubeconfig names a file/);

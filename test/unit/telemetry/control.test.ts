@@ -8,7 +8,7 @@ import * as path from 'node:path';
 import { after, test } from 'node:test';
 import { CoraxError, type ErrorCode } from '#src/errors.js';
 import { type ControlHandlers, serveControl } from '#src/telemetry/control.js';
-import { edgeStatus } from '../cli/fixtures.js';
+import { edgeStatus, explanation } from '../cli/fixtures.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'corax-control-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -16,8 +16,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const status = edgeStatus();
 const handlers: ControlHandlers = {
   status: () => status,
-  explain: (gateway) =>
-    gateway === 'gw/ä b' ? { gateway, facts: [['remote NAT', 'Full cone NAT']], reason: 'so', wouldChange: [] } : null,
+  explain: (gateway) => (gateway === 'gw/ä b' ? explanation({ gateway }) : null),
 };
 const noErrors = (error: unknown) => assert.fail(String(error));
 

@@ -1,0 +1,203 @@
+/** What is said of a path is what the rules say of it: each case is decided and explained from the same facts. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { explainRemote } from '#src/decide/explain.js';
+import { choosePlane } from '#src/decide/health.js';
+import { currentHealths, decidePath, newPath, type PathMemory, planeOf } from '#src/decide/path.js';
+import { pathInput } from '#src/decide/remote.js';
+import { LOST_IN_ROW } from '#src/decide/timing.js';
+import { wouldChange } from '#src/decide/would-change.js';
+import type { ProbeFacts, RemoteFacts, SiteFacts } from '#src/model/facts.js';
+import type { Gateway } from '#src/model/gateway.js';
+import type { ExplainedSection } from '#src/model/status.js';
+import {
+  asSite,
+  at,
+  FULL,
+  gateway,
+  PORT,
+  peerFacts,
+  probeFacts,
+  RESTRICTED,
+  relay,
+  SYMMETRIC,
+  siteFacts,
+  UNSEEN,
+} from './fixtures.js';
+
+const NOW = 1_790_000_000_000;
+const own = gateway(1);
+const theirs = gateway(2);
+const site = siteFacts(own, [relay(1)]);
+const peer = peerFacts({ endpoint: at('203.0.113.1'), lastHandshake: NOW / 1000 - 40, receivedAt: NOW - 900 });
+
+function facts(direct: Partial<ProbeFacts> = {}, rttMs = 54.7): RemoteFacts {
+  const answered = { sent: 300, received: 299, lost: 1, loss: 0, answeredInRow: 9 };
+  return {
+    relay: { peer, probe: probeFacts({ ...answered, rttMs }) },
+    direct: { peer, probe: probeFacts({ ...answered, rttMs: 37.4, generation: 3, ...direct }) },
+    remotePath: 'direct',
+  };
+}
+
+function path(more: Partial<PathMemory>): PathMemory {
+  return { ...newPath(NOW - 60_000), pings: 'answered', generation: 3, startedAt: NOW - 2_000, ...more };
+}
+
+const section = (sections: readonly ExplainedSection[], title: string) =>
+  sections.find((candidate) => candidate.title === title);
+const factOf = (sections: readonly ExplainedSection[], title: string, label: string) =>
+  section(sections, title)?.facts.find((fact) => fact.label === label);
+
+test('direct: each comparison with the bound that it is held to, and what would end it', () => {
+  const memory = path({ state: 'direct' });
+  const sections = explainRemote(site, theirs, memory, facts(), NOW);
+  assert.deepEqual(
+    sections.map(({ title, verdict }) => [title, verdict]),
+    [
+      ['Who', null],
+      ['May it be direct?', 'yes'],
+      ['Relay plane', 'alive'],
+      ['Direct plane', 'alive'],
+      ['Which is better?', 'direct'],
+      ['Tries', null],
+    ],
+  );
+  assert.deepEqual(factOf(sections, 'Which is better?', 'round trips'), {
+    label: 'round trips',
+    value: 'direct 37.4 ms, relay 54.7 ms',
+    rule: 'direct at most 159.4 ms: 2 × relay + 50 ms',
+    verdict: 'good',
+  });
+  assert.equal(factOf(sections, 'Direct plane', 'lost in a row')?.rule, '3 make it dead');
+  assert.deepEqual(wouldChange(site, theirs, memory, facts(), NOW), [
+    '3 direct probes lost in a row (now 0), while the relay answers',
+    'a direct round trip over 159.4 ms (now 37.4 ms)',
+    'direct loss over 30 % (now 0 %)',
+  ]);
+});
+
+test('the bound that is told is the one that decides: at it direct stays, over it it goes', () => {
+  for (const state of ['direct', 'punching'] as const) {
+    const memory = path({ state });
+    const rule = factOf(explainRemote(site, theirs, memory, facts(), NOW), 'Which is better?', 'round trips')?.rule;
+    const most = Number(/at most ([\d.]+) ms/.exec(rule ?? '')?.[1]);
+    for (const [rttMs, plane] of [
+      [most - 0.1, 'direct'],
+      [most + 0.1, 'relay'],
+    ] as const) {
+      const input = pathInput(site, asSite(theirs), facts({ rttMs }), NOW);
+      const { relay, direct } = currentHealths(memory, input);
+      assert.equal(choosePlane(relay, direct, planeOf(memory)).plane, plane, `${state} ${rttMs}`);
+      const judged = factOf(
+        explainRemote(site, theirs, memory, facts({ rttMs }), NOW),
+        'Which is better?',
+        'round trips',
+      );
+      assert.equal(judged?.verdict, plane === 'direct' ? 'good' : 'bad');
+    }
+  }
+});
+
+test('so many lost probes as are told make the plane dead, and not one less', () => {
+  for (const [lostInRow, verdict, state] of [
+    [LOST_IN_ROW - 1, 'alive', 'direct'],
+    [LOST_IN_ROW, 'does not answer', 'punching'],
+  ] as const) {
+    const memory = path({ state: 'direct' });
+    assert.equal(
+      section(explainRemote(site, theirs, memory, facts({ lostInRow }), NOW), 'Direct plane')?.verdict,
+      verdict,
+    );
+    const input = { ...pathInput(site, asSite(theirs), facts({ lostInRow }), NOW) };
+    assert.equal(decidePath(memory, input).memory.state, state);
+  }
+});
+
+test('punching: how many answers it takes is what it takes', () => {
+  const memory = path({ state: 'punching', trustMs: 4000, fingerprint: 'x' });
+  const alone = (answeredInRow: number): RemoteFacts => ({ ...facts({ answeredInRow }), remotePath: null });
+  const told = factOf(explainRemote(site, theirs, memory, alone(1), NOW), 'Which is better?', 'answered in a row');
+  assert.match(told?.rule ?? '', /^6 make it trusted, of which 4 s because it has failed$/);
+  assert.match(wouldChange(site, theirs, memory, alone(1), NOW)[0] ?? '', /^6 full-size .* \(now 1\)$/);
+  for (const [answers, state] of [
+    [5, 'punching'],
+    [6, 'direct'],
+  ] as const) {
+    const input = { ...pathInput(site, asSite(theirs), alone(answers), NOW), fingerprint: 'x' };
+    assert.equal(decidePath(memory, input).memory.state, state);
+  }
+});
+
+/** What it is, own node, the other, what would change it */
+const refusals: Array<[string, Partial<SiteFacts>, Gateway, RegExp[]]> = [
+  [
+    'symmetric and port-restricted',
+    {},
+    gateway(2, { natType: SYMMETRIC }),
+    [
+      new RegExp(`^this end behind a ${FULL} or a ${RESTRICTED}$`),
+      new RegExp(`^the other end behind a ${FULL} or a ${RESTRICTED} or a ${PORT}$`),
+      /^a public address/,
+    ],
+  ],
+  ['switched off', { direct: 'none' }, theirs, [/^--direct auto or all, on this node$/]],
+  ['too many', { crowded: true }, theirs, [/^--direct all, or at most 100 remote edges$/]],
+];
+
+for (const [what, more, other, changes] of refusals) {
+  test(`where it may not be direct (${what}) nothing is compared, and it says what would help`, () => {
+    const here = siteFacts(own, [relay(1)], more);
+    const sections = explainRemote(here, other, path({}), { ...facts(), direct: UNSEEN.direct }, NOW);
+    assert.equal(section(sections, 'May it be direct?')?.verdict, 'no');
+    assert.equal(factOf(sections, 'May it be direct?', 'rule')?.verdict, 'bad');
+    assert.equal(section(sections, 'Which is better?'), undefined);
+    const told = wouldChange(here, other, path({}), facts(), NOW);
+    assert.equal(told.length, changes.length, told.join('; '));
+    changes.forEach((pattern, index) => {
+      assert.match(told[index] ?? '', pattern);
+    });
+  });
+}
+
+test('relayed: what is waited for, or when it is tried again', () => {
+  const holeless = gateway(2, { hole: null });
+  const waiting = explainRemote(site, holeless, path({}), facts(), NOW);
+  assert.equal(section(waiting, 'May it be direct?')?.verdict, 'yes, not yet');
+  assert.match(factOf(waiting, 'May it be direct?', 'waiting for')?.value ?? '', /relay has not published it yet/);
+  assert.match(wouldChange(site, holeless, path({}), facts(), NOW).join(), /^the other end's hole/);
+  const resting = path({ failures: 3, nextTryAt: NOW + 76_500, reason: 'no handshake came through' });
+  const told = explainRemote(site, theirs, resting, facts(), NOW);
+  assert.equal(factOf(told, 'Tries', 'next try')?.value, 'in 77 s');
+  assert.equal(factOf(told, 'Tries', 'failed tries')?.value, '3');
+  assert.equal(wouldChange(site, theirs, resting, facts(), NOW)[0], 'the next try, in 77 s');
+});
+
+test('a remote without probes is judged by WireGuard, and it says why', () => {
+  const raven = gateway(2, { corax: null });
+  const sections = explainRemote(site, raven, path({ state: 'direct', pings: 'unknown' }), facts(), NOW);
+  assert.match(factOf(sections, 'Relay plane', 'no probes')?.value ?? '', /^raven answers by its own path/);
+  assert.match(factOf(sections, 'Direct plane', 'heard')?.rule ?? '', /^owed within 12 s/);
+  const mute = explainRemote(site, theirs, path({ state: 'direct', pings: 'unanswered' }), facts(), NOW);
+  assert.match(factOf(mute, 'Relay plane', 'no probes')?.value ?? '', /answers no ping on the relay plane/);
+});
+
+test('a relay has one tunnel; one that cannot be reached has none, and says why', () => {
+  const there = explainRemote(site, relay(1), null, facts(), NOW);
+  assert.deepEqual(
+    there.map(({ title }) => title),
+    ['Who', 'Its tunnel'],
+  );
+  const idle = gateway(2, { active: false });
+  const none = explainRemote(site, idle, null, UNSEEN, NOW);
+  assert.deepEqual([none.length, factOf(none, 'Who', 'relation')?.verdict], [1, 'bad']);
+  assert.match(wouldChange(site, idle, null, UNSEEN, NOW).join(), /no active tunnel endpoint/);
+});
+
+test('before anything was decided or seen there is an explanation, too', () => {
+  const sections = explainRemote(site, theirs, null, UNSEEN, NOW);
+  assert.equal(section(sections, 'Direct plane')?.verdict, 'not there');
+  assert.ok(
+    sections.every(({ facts }) => facts.every(({ value }) => value !== '' && !/undefined|null|NaN/.test(value))),
+  );
+});
