@@ -39,6 +39,8 @@ export class LibreswanDriver implements TunnelDriver {
   readonly #orphans: Orphans;
   /** The node's own. */
   #addresses: ReadonlySet<string> = new Set();
+  /** pluto did not take all that it was told without a step that could be tried again. */
+  #owed = false;
   /** One change at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -96,6 +98,7 @@ export class LibreswanDriver implements TunnelDriver {
 
   async poll({ plane }: DeviceItem): Promise<PlaneReading> {
     this.#keeper.check();
+    if (this.#owed && this.#keeper.identity !== null) await this.#inTurn(() => this.#settleUnasked());
     const now = Date.now();
     const delta = await this.#engine.xfrmDelta();
     for (const reqid of this.#ledger.take(delta, (ip) => this.#addresses.has(ip), now / 1000)) {
@@ -125,12 +128,11 @@ export class LibreswanDriver implements TunnelDriver {
     if (event.event !== 'mapping') return;
     const connection = this.#board.holderOf(event.reqid);
     if (connection === null || !connection.initiates) return;
-    void this.#inTurn(async () => {
+    void this.#inTurn(() => {
       const peer = this.#roster.peer(connection.plane, connection.peer);
-      if (peer === undefined) return;
-      this.#roster.aim({ ...peer, endpoint: { ip: event.address as Ip, port: event.port } });
-      await this.#board.settle();
-    }).catch(() => undefined);
+      if (peer !== undefined) this.#roster.aim({ ...peer, endpoint: { ip: event.address as Ip, port: event.port } });
+      return this.#settleUnasked();
+    });
   }
 
   problems(): DriverProblem[] {
@@ -169,9 +171,17 @@ export class LibreswanDriver implements TunnelDriver {
   #replay(): void {
     void this.#inTurn(async () => {
       this.#board.forget();
-      await this.#orphans.find(Date.now());
-      await this.#board.settle();
-    }).catch(() => undefined);
+      await this.#orphans.find(Date.now()).catch(() => undefined);
+      await this.#settleUnasked();
+    });
+  }
+
+  /** What fails is tried again at the next poll. */
+  async #settleUnasked(): Promise<void> {
+    this.#owed = await this.#board.settle().then(
+      (failures) => failures.size > 0,
+      () => true,
+    );
   }
 
   async #take(step: TunnelStep, renewed: Set<string>): Promise<void> {

@@ -53,6 +53,11 @@ export class SaLedger {
       const key = `${delta.spis[index]} ${addressAt(delta.destinations, index)}`;
       const known = this.#bySa.get(key);
       const changes = delta.changes[index] as number;
+      if (changes === ChangeFlag.Counters && known === reqid) {
+        this.#count(reqid, key, delta.bytes[index] as number);
+        changed.add(reqid);
+        continue;
+      }
       // One that took the place of another under its SPI counts from zero.
       if (known !== undefined && (known !== reqid || (changes & (ChangeFlag.Added | ChangeFlag.Removed)) !== 0)) {
         this.#retire(key, known);
@@ -108,6 +113,12 @@ export class SaLedger {
     const since = Math.min(Math.max(now, added), added + 1);
     account.sas.set(key, { outbound, endpoint, bytes, since });
     account.since = Math.max(account.since, since);
+  }
+
+  /** Of thousands each second: nothing else of it is looked at. */
+  #count(reqid: number, key: string, bytes: number): void {
+    const sa = this.#accounts.get(reqid)?.sas.get(key);
+    if (sa !== undefined) sa.bytes = bytes;
   }
 
   #retire(key: string, reqid: number): void {
