@@ -26,7 +26,7 @@ export interface DemoOptions {
 export async function demoCommand({ natA, natB, keep, json, driver }: DemoOptions): Promise<number> {
   // Found out before minutes have gone into it.
   if (json !== null) writeReport(json, []);
-  const lane = await chooseLane();
+  const lane = await chooseLane(driver);
   const view = new DemoView();
   view.begin(natA, natB);
   let result: PairResult | null = null;

@@ -92,6 +92,20 @@ test('relay first, then direct: nothing is lost', async (t) => {
   assert.equal(report.lost, 0);
 });
 
+test('the holes that the relay reads from the kernel are those that pluto says', async () => {
+  const relay = lab.relay();
+  const said = await whack(relay, '--showstates');
+  for (const edge of [pair.a, pair.b]) {
+    const { endpoint } = (await relay.peer(edge.name)).planes.relay ?? assert.fail();
+    const states = said.split('\n').filter((line) => line.includes(`-${edge.plan.podSubnet}"`));
+    assert.ok(
+      states.some((line) => line.includes(` ${endpoint} `) && line.includes('ESTABLISHED_CHILD_SA')),
+      said,
+    );
+    assert.equal((await edge.status()).nat.hole, endpoint);
+  }
+});
+
 test('relay, direct, relay by choice, the ends a second apart: nothing is lost', async (t) => {
   await bothPlanesAlive(lab, pair);
   const { a, b } = pair;
@@ -237,13 +251,21 @@ async function rogue(folder: string, psk: string): Promise<string> {
   return socket;
 }
 
-test('no secret in logs and arguments; --cleanup leaves nothing', async () => {
+test('no secret in logs and arguments; --cleanup leaves nothing', { timeout: 120_000 }, async () => {
   const { a } = pair;
   const said = [readFileSync(a.logFile, 'utf8'), readFileSync(`/proc/${a.plutoPid}/cmdline`, 'utf8')];
   said.push(await whack(a, '--trafficstatus'), readFileSync(join(a.stateDirectory, 'pluto/log'), 'utf8'));
   for (const text of said) assert.ok(text.length > 0 && !text.includes(PSK), 'no secret');
   await a.stop();
-  await a.exec([...a.agentCommand().slice(0, 3), '--state-dir', a.stateDirectory, '--cleanup']);
+  const debug = setTimeout(async () => {
+    const script =
+      'for p in $(pgrep -f -- --cleanup); do tr "\\0" " " </proc/$p/cmdline; echo; for t in /proc/$p/task/*; do cat $t/comm $t/wchan $t/stack; echo; done; done; dmesg | tail -15; ip -d link; ls -la /proc/$(cat ' +
+      a.stateDirectory +
+      '/pluto/run/pluto.pid)/; ps axf | tail -40';
+    console.log((await a.exec(['sh', '-c', script], { allowFailure: true })).stdout);
+  }, 40_000);
+  await a.exec([...a.agentCommand().slice(0, 3), '--state-dir', a.stateDirectory, '--cleanup'], { timeoutMs: 70_000 });
+  clearTimeout(debug);
   const left = JSON.stringify(await footprint(a));
   assert.ok(!left.includes('ipsec4') && !left.includes('corax') && !left.includes('90'), left);
   assert.deepEqual([await spisOf(a, 'relay'), await spisOf(a, 'direct')], [[], []]);

@@ -15,4 +15,4 @@ function testFiles(): LabTestFile[] {
     .map((file) => ({ source: `${FOLDER}/${file}`, built: `dist/${FOLDER}/${file.replace(/ts$/, 'js')}` }));
 }
 
-test('libreswan in the lab', (t) => runFiles(t, testFiles()));
+test('libreswan in the lab', (t) => runFiles(t, testFiles(), { driver: 'libreswan' }));
