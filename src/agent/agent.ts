@@ -3,13 +3,14 @@ import type { AgentConfig } from '../config.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
-import { DEVICES } from '../model/names.js';
+import { DRIVER_DEVICES } from '../model/names.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
 import { Network, type NodeAddress } from '../network/network.js';
 import { Prober } from '../probe/prober.js';
 import { Slices } from '../store/slices.js';
 import type { StoreBatch } from '../store/store.js';
+import type { DriverProblem } from '../tunnel/driver.js';
 import { VERSION } from '../version.js';
 import { Executor, type Fault } from './executor.js';
 import { Failures } from './failures.js';
@@ -27,7 +28,7 @@ import type { Story } from './story.js';
 import { SITE, World } from './world.js';
 
 export class Agent {
-  readonly world = new World();
+  readonly world: World;
   readonly remotes = new Remotes();
   readonly failures = new Failures();
   readonly gateways: Gateways;
@@ -57,11 +58,12 @@ export class Agent {
   constructor(parts: AgentParts, story: Story, fault: Fault | null) {
     const { config, engine, driver, store } = parts;
     this.#parts = parts;
+    this.world = new World(DRIVER_DEVICES[driver.name]);
     this.#config = config;
     this.#stun = config.stun.map(parseStunServer);
     this.#story = story;
     this.#network = new Network(engine);
-    this.gateways = new Gateways(config.node, this.remotes);
+    this.gateways = new Gateways(config.node, this.remotes, driver.name);
     this.#prober = new Prober(engine);
     const adapters = { engine, driver, network: this.#network, prober: this.#prober };
     this.#executor = new Executor(adapters, story.applied, fault);
@@ -84,7 +86,7 @@ export class Agent {
       remotes: this.remotes,
       failures: this.failures,
       executor: this.#executor,
-      version: VERSION,
+      version: driver.name === 'wireguard' ? VERSION : `${VERSION} ${driver.name}`,
       site: () => this.#site,
       own: () => this.gateways.own,
       events: {
@@ -148,6 +150,7 @@ export class Agent {
     this.#publisher.stop();
     await Promise.all([this.nat.stop(), this.#observer.stop(), this.#parts.store.stop(), this.#first]);
     await this.#loop.stop();
+    this.#parts.driver.stop?.();
   }
 
   onEvents(events: readonly NativeEvent[]): void {
@@ -223,7 +226,8 @@ export class Agent {
     const own = this.gateways.own;
     return siteFacts({
       node: this.#config.node,
-      publicKey: this.#parts.keys.publicKey,
+      driver: this.#parts.driver.name,
+      publicKey: this.#parts.publicKey,
       direct: this.#config.direct,
       own,
       relays: this.gateways.relays,
@@ -272,7 +276,7 @@ export class Agent {
   async #checkProbeAddress(): Promise<void> {
     const { probeAddress } = this.#site;
     if (probeAddress === null || this.#held.some((address) => address.ip === probeAddress)) return;
-    if (!this.world.observed.has(`address ${DEVICES.relay} ${probeAddress}`)) return;
+    if (!this.world.observed.has(`address ${this.world.devices.relay} ${probeAddress}`)) return;
     if (await this.#network.isLocal(probeAddress)) return;
     this.#rejectedProbeAddress = probeAddress;
     this.#story.trouble('probe address', new Error(`${probeAddress} is not delivered on this node: no probes`));
@@ -296,6 +300,11 @@ export class Agent {
     return this.#publisher.failures;
   }
 
+  /** What is wrong with the tunnel's backend as a whole. */
+  get driverProblems(): readonly DriverProblem[] {
+    return this.#parts.driver.problems?.() ?? [];
+  }
+
   /** What was sent to the kernel since the start. */
   engineStats() {
     const { wireguardMessages, wireguardPeers, routeMessages, nftTransactions, probesSent } =
@@ -309,6 +318,7 @@ export class Agent {
     if (!synced || !this.gateways.synced)
       return `the store was not read yet${lastError === null ? '' : `: ${lastError.message}`}`;
     if (this.#site.role === 'idle') return null;
-    return this.world.observed.has(`device ${DEVICES.relay}`) ? null : `${DEVICES.relay} is not up`;
+    const { relay } = this.world.devices;
+    return this.world.observed.has(`device ${relay}`) ? null : `${relay} is not up`;
   }
 }

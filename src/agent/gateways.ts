@@ -4,12 +4,15 @@ import { drained } from '../decide/pieces.js';
 import { relayOf } from '../decide/relations.js';
 import type { Relay } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
+import type { DriverName } from '../model/names.js';
 import type { StoreBatch } from '../store/store.js';
+import { keyedByName } from './name-keys.js';
 import type { Remotes } from './remotes.js';
 
 export class Gateways {
   readonly #admission: Admission;
   readonly #remotes: Remotes;
+  readonly #driver: DriverName;
   readonly #relays = new Map<string, Relay>();
   /** Admitted gateways whose active endpoint is under NAT. */
   readonly #edges = new Set<string>();
@@ -17,7 +20,9 @@ export class Gateways {
   /** See {@link StoreBatch.unread}. */
   unread = false;
 
-  constructor(node: string, remotes: Remotes) {
+  /** `driver`: libreswan's ends have no keys, and are told by their nodes' names. */
+  constructor(node: string, remotes: Remotes, driver: DriverName = 'wireguard') {
+    this.#driver = driver;
     this.#remotes = remotes;
     this.#admission = new Admission((gateway) => claims(gateway, node));
   }
@@ -51,7 +56,8 @@ export class Gateways {
    * are: `synced` is not set until it is done, so that nobody decides from a part of it.
    */
   *taking(batch: StoreBatch): Generator<void, ReadonlySet<string>> {
-    const { changed } = yield* this.#admission.updating(batch.upserted, batch.removed);
+    const upserted = this.#driver === 'libreswan' ? batch.upserted.map(keyedByName) : batch.upserted;
+    const { changed } = yield* this.#admission.updating(upserted, batch.removed);
     for (const name of changed) {
       this.#follow(name);
       yield;

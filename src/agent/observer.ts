@@ -4,7 +4,7 @@ import { codeOf } from '../errors.js';
 import { type HostPort, type Prefix, sameHostPort } from '../model/address.js';
 import { type DeviceItem, type Item, keyOf } from '../model/item.js';
 import type { PublicKey } from '../model/key.js';
-import { DEVICES, PLANES, type Plane } from '../model/names.js';
+import { PLANES, type Plane } from '../model/names.js';
 import type { NativeError, NativeEvent } from '../native.js';
 import { isNetworkItem, type Network } from '../network/network.js';
 import { type Prober, statedPath } from '../probe/prober.js';
@@ -105,6 +105,9 @@ export class Observer {
       case 'network':
         this.#settle();
         break;
+      case 'xfrm':
+        this.#parts.driver.hear?.(event);
+        break;
       default:
         break;
     }
@@ -179,12 +182,12 @@ export class Observer {
         if (altered) this.#deviceAltered(device);
         await this.#onPeers(plane, peers);
         looked(plane);
-        worked(`poll ${DEVICES[plane]}`);
+        worked(`poll ${device.name}`);
       } catch (error) {
         if (codeOf(error) === 'CORAX_CLOSED') return;
         // Any other error is the question's, not the device's: what stands must not be built anew for it.
         if (isGone(error)) this.#deviceLost(plane);
-        failed(`poll ${DEVICES[plane]}`, error);
+        failed(`poll ${device.name}`, error);
       }
     }
     for await (const slice of inSlices(await prober.read().catch(() => [])))
@@ -208,7 +211,8 @@ export class Observer {
   }
 
   #deviceOf(plane: Plane): DeviceItem | null {
-    const device = this.#parts.world.observed.get(`device ${DEVICES[plane]}`);
+    const { world } = this.#parts;
+    const device = world.observed.get(`device ${world.devices[plane]}`);
     return device?.kind === 'device' ? device : null;
   }
 

@@ -220,6 +220,7 @@ function merge(before: PeerFacts | null, update: PeerUpdate, now: number): PeerF
   return {
     endpoint: update.endpoint,
     lastHandshake: update.lastHandshake,
+    session: update.session,
     rxBytes: update.rxBytes,
     txBytes: update.txBytes,
     receivedAt: heard,
@@ -231,9 +232,9 @@ function merge(before: PeerFacts | null, update: PeerUpdate, now: number): PeerF
  * The first look at an adopted peer says nothing of when it received. While its session lives the other end may be
  * using it: until the next looks say otherwise, it is taken to be in use.
  */
-function firstHeard({ lastHandshake }: PeerUpdate, now: number): number {
+function firstHeard({ lastHandshake, session }: PeerUpdate, now: number): number {
   const at = lastHandshake * 1000;
-  return isWithin(SESSION_MS, at, now) ? now : at;
+  return (session ?? isWithin(SESSION_MS, at, now)) ? now : at;
 }
 
 /** A peer that was removed and added again counts from zero. */

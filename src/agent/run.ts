@@ -8,11 +8,10 @@ import type { Logger } from '../telemetry/log.js';
 import { createMetrics } from '../telemetry/metrics.js';
 import { createPage } from '../telemetry/page/page.js';
 import { Heartbeat, serveHealth, serveMetrics } from '../telemetry/server.js';
-import { loadKeyPair, wireguardPresharedKey } from '../tunnel/keys.js';
-import { WireguardDriver } from '../tunnel/wireguard.js';
 import { VERSION } from '../version.js';
 import { Agent } from './agent.js';
 import { cleanUp } from './cleanup.js';
+import { chooseDriver, driversToRemove } from './drivers.js';
 import { createEvents, NO_EVENTS } from './events.js';
 import { faultFrom } from './executor.js';
 import { explanation } from './explanation.js';
@@ -28,15 +27,13 @@ const MAX_SILENCE_MS = 30_000;
 const EXPLAINED_CHANGES = 8;
 
 export function runAgent(config: Config, logger: Logger, signal: AbortSignal): Promise<number> {
-  return config.cleanup ? runCleanup(logger) : runUntilStopped(config, logger, signal);
+  return config.cleanup ? runCleanup(config, logger) : runUntilStopped(config, logger, signal);
 }
 
-async function runCleanup(logger: Logger): Promise<number> {
+async function runCleanup({ stateDir }: Config, logger: Logger): Promise<number> {
   const engine = openEngine(() => undefined);
   try {
-    // No key is needed to remove a device.
-    const driver = new WireguardDriver(engine, new Uint8Array(32), new Uint8Array(32));
-    const { removed, failed } = await cleanUp(engine, driver, new Network(engine));
+    const { removed, failed } = await cleanUp(engine, driversToRemove(engine, stateDir), new Network(engine));
     for (const what of removed) logger.info(`removed ${what}`);
     for (const what of failed) logger.error(`could not remove ${what}`);
     return failed.length === 0 ? 0 : 1;
@@ -47,12 +44,11 @@ async function runCleanup(logger: Logger): Promise<number> {
 
 async function runUntilStopped(config: AgentConfig, logger: Logger, signal: AbortSignal): Promise<number> {
   const fault = faultFrom(process.env.CORAX_FAULT);
-  const keys = await loadKeyPair(config.stateDir);
   let deliver: (events: readonly NativeEvent[]) => void = () => undefined;
   const engine = openEngine((events) => deliver(events));
   const closers: Array<() => Promise<void> | void> = [() => engine.close()];
   try {
-    const driver = new WireguardDriver(engine, keys.privateKey, wireguardPresharedKey(config.psk.reveal()));
+    const { driver, publicKey } = await chooseDriver(config, engine);
     const untold = new Untold();
     const { store, recorder, name } = await openStore(config, (error) => {
       untold.see(error);
@@ -72,7 +68,7 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
     const history = new History();
     const told = history.listening(recorder === null ? NO_EVENTS : events(recorder));
     const story = createStory(logger, metrics, heartbeat, told);
-    const agent = new Agent({ config, engine, driver, store, keys }, story, fault);
+    const agent = new Agent({ config, engine, driver, store, publicKey }, story, fault);
     deliver = (events) => agent.onEvents(events);
     function events(recorder: EventRecorder) {
       const own = () => agent.gateways.own?.name ?? null;
@@ -93,7 +89,7 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
       const server = await serveHealth(config.health, checks, onError, page);
       closers.push(() => server.close());
     }
-    logger.info({ version: VERSION, publicKey: keys.publicKey, gateways: name }, 'corax agent starts');
+    logger.info({ version: VERSION, driver: driver.name, publicKey, gateways: name }, 'corax agent starts');
     await agent.start();
     closers.push(() => agent.stop());
     if (recorder !== null) closers.push(() => recorder.stop());

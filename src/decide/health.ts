@@ -59,7 +59,8 @@ export function neighbourHealth(plane: PlaneFacts, now: number): PlaneHealth {
 }
 
 export function hasSession(peer: PeerFacts | null, now: number): boolean {
-  return peer !== null && peer.lastHandshake > 0 && isWithin(SESSION_MS - 1, peer.lastHandshake * 1000, now);
+  if (peer === null || peer.lastHandshake === 0) return false;
+  return peer.session ?? isWithin(SESSION_MS - 1, peer.lastHandshake * 1000, now);
 }
 
 export interface Choice {

@@ -4,7 +4,7 @@
  */
 import { isIpv4 } from '../model/address.js';
 import type { FirewallItem } from '../model/item.js';
-import { DEVICES, DIRECT_PORT, TUNNEL_FWMARK, TUNNEL_PORT } from '../model/names.js';
+import { DIRECT_PORT, TUNNEL_FWMARK, TUNNEL_PORT } from '../model/names.js';
 
 const FAMILY = 'ip';
 const TABLE = 'corax';
@@ -24,7 +24,8 @@ export function firewallTransaction(item: FirewallItem): string {
   const commands: Json[] = [...removal(), add('table', {}, true)];
   commands.push(...identityNat(item));
   if (item.relays !== null) commands.push(...portRewriting(item));
-  if (item.relaying) commands.push(...relaying());
+  const [relayDevice] = item.devices;
+  if (item.relaying && relayDevice !== undefined) commands.push(...relaying(relayDevice));
   return JSON.stringify({ nftables: commands });
 }
 
@@ -104,8 +105,7 @@ function identityNat(item: FirewallItem): Json[] {
  * While two edges' paths differ a relay sees half of each flow. Tracked, that half turns INVALID, and
  * kube-proxy drops it.
  */
-function relaying(): Json[] {
-  const device = DEVICES.relay;
+function relaying(device: string): Json[] {
   return [
     chain('relaying', { type: 'filter', hook: 'prerouting', prio: PRIORITY_RAW }),
     rule('relaying', [

@@ -4,7 +4,7 @@ import { codeOf } from '../errors.js';
 import { type Ip, isIpv4, type Prefix, parseIp } from '../model/address.js';
 import type { Underlay } from '../model/facts.js';
 import type { AddressItem, FirewallItem, Item, RouteItem, RuleItem } from '../model/item.js';
-import { DEVICES, PLANES, TABLES, TUNNEL_FWMARK } from '../model/names.js';
+import { planeOfDevice, TABLES, TUNNEL_FWMARK } from '../model/names.js';
 import type { DeleteStep, PutStep } from '../model/step.js';
 import {
   type Engine,
@@ -143,7 +143,7 @@ function defaultDevice(defaults: RouteColumns): number | undefined {
 }
 
 function isOurs(device: string): boolean {
-  return PLANES.some((plane) => DEVICES[plane] === device);
+  return planeOfDevice(device) !== null;
 }
 
 /**

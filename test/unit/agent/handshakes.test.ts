@@ -20,6 +20,7 @@ function rig() {
         plane: 'direct',
         key: keyOf(number),
         gone: false,
+        session: null,
         moved: true,
         endpoint: at('203.0.113.9', port),
         lastHandshake: 0,

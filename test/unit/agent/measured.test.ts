@@ -20,6 +20,7 @@ function rig() {
         plane: 'relay',
         key: keyOf(number),
         gone: false,
+        session: null,
         moved: true,
         endpoint: at('203.0.113.9'),
         lastHandshake: NOW / 1000 - 10,

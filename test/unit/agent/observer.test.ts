@@ -26,6 +26,7 @@ const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
   moved: false,
   endpoint: at('198.51.100.2'),
   lastHandshake: 0,
+  session: null,
   rxBytes: 0,
   txBytes: 0,
   carries: null,

@@ -18,6 +18,7 @@ const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
   moved: true,
   endpoint: at('198.51.100.2'),
   lastHandshake: NOW / 1000,
+  session: null,
   rxBytes: 1000,
   txBytes: 1000,
   carries: null,

@@ -43,6 +43,7 @@ test('defaults', () => {
   assert.deepEqual(rest, {
     nodeIp: null,
     driver: 'wireguard',
+    plutoSocket: null,
     stun: [],
     stateDir: '/var/lib/corax',
     socket: '/run/corax/agent.sock',
@@ -154,9 +155,9 @@ test('every wrong value is named with its source and what is expected', () => {
     [{ ...enough, gateways: file('') }, {}, /^--gateways ".*": expected a folder, found a file/],
     [{ ...enough, driver: 'ipsec' }, {}, /^--driver "ipsec": expected wireguard or libreswan/],
     [
-      { ...enough, vpnDriver: 'libreswan' },
+      { ...enough, plutoSocket: '/run/pluto/pluto.ctl' },
       {},
-      /^--vpn-driver "libreswan": the libreswan driver is not in this version yet/,
+      /^--pluto-socket "\/run\/pluto\/pluto.ctl": pluto is the libreswan driver's/,
     ],
     [
       { ...enough, stun: ['ok.example.org', 'bad host'] },
