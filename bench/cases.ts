@@ -1,4 +1,6 @@
+import { eventLoopCase, memoryCase } from './cases/agent.js';
+import { loopCase } from './cases/loop.js';
 import { deltaCase, programCase, snapshotCase } from './cases/wireguard.js';
 import type { Case } from './model.js';
 
-export const CASES: readonly Case[] = [snapshotCase, deltaCase, programCase];
+export const CASES: readonly Case[] = [snapshotCase, deltaCase, programCase, loopCase, eventLoopCase, memoryCase];

@@ -1,0 +1,92 @@
+/**
+ * A relay's agent that polls a device on which all peers have news: prints the processor time of every turn of its
+ * event loop, in milliseconds, one a line. Argument: how many edges.
+ */
+import { readFileSync } from 'node:fs';
+import { Observer } from '#src/agent/observer.js';
+import { DEVICES, TUNNEL_FWMARK, TUNNEL_PORT } from '#src/model/names.js';
+import { ChangeFlag, type WgDelta } from '#src/native.js';
+import { packPeers } from '#src/tunnel/columns.js';
+import { publicKeyOf } from '#src/tunnel/keys.js';
+import { changeOf, population } from '../peers/records.js';
+import { relayWith } from './work.js';
+
+const POLLS = 20;
+/** What it takes to read the clock and go round. */
+const IDLE_MS = 0.5;
+
+/** Processor time of this thread alone: neither others' load nor the collector's helpers count. */
+function threadTime(): number {
+  return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+}
+
+const edges = Number(process.argv[2]);
+const rig = await relayWith(edges);
+const { count, publicKeys, endpointAddresses, endpointPorts, keepalives, allowedIpOffsets, allowedIps } = packPeers(
+  population(edges).map((each) => changeOf(each, 'put')),
+);
+const ownKey = Buffer.from(publicKeyOf(new Uint8Array(32).fill(64)), 'base64');
+let polls = 0;
+
+/** Every edge sent its keepalive: fresh arrays each time, as the addon makes them. */
+function delta(): WgDelta {
+  polls += 1;
+  return {
+    ifindex: 3,
+    publicKey: ownKey,
+    listenPort: TUNNEL_PORT,
+    fwmark: TUNNEL_FWMARK,
+    count,
+    total: count,
+    publicKeys: publicKeys.slice(),
+    endpointAddresses: endpointAddresses.slice(),
+    endpointPorts: endpointPorts.slice(),
+    keepalives: keepalives.slice(),
+    lastHandshakes: new Float64Array(count).fill(Math.floor(Date.now() / 1000 / 120) * 120),
+    rxBytes: new Float64Array(count).fill(polls * 32),
+    txBytes: new Float64Array(count).fill(polls * 32),
+    allowedIpOffsets: allowedIpOffsets.slice(),
+    allowedIps: allowedIps.slice(),
+    changes: new Uint8Array(count).fill(ChangeFlag.Counters),
+  };
+}
+
+rig.kernel.delta = delta;
+const failed = (what: string, error: unknown): void => {
+  process.stderr.write(`${what}: ${String(error)}\n`);
+  process.exitCode = 1;
+};
+const observer = new Observer({
+  driver: rig.driver,
+  network: rig.network,
+  prober: rig.prober,
+  remotes: rig.remotes,
+  world: rig.world,
+  mark: (owner) => rig.loop.mark(owner),
+  peerMoved: () => {},
+  networkChanged: async () => {},
+  failed,
+  worked: () => {},
+});
+if (!rig.world.observed.has(`device ${DEVICES.relay}`)) throw new Error('no device stands');
+
+const turns: number[] = [];
+let last = threadTime();
+const turn = (): void => {
+  const now = threadTime();
+  turns.push(now - last);
+  last = now;
+  if (polls <= POLLS) setImmediate(turn);
+};
+observer.start();
+setImmediate(turn);
+while (polls <= POLLS) await new Promise((resolve) => setTimeout(resolve, 50));
+await observer.stop();
+await rig.stop();
+// Turns that only wait for the next poll say nothing.
+process.stdout.write(
+  turns
+    .filter((time) => time > IDLE_MS)
+    .map((time) => `${time.toFixed(3)}\n`)
+    .join(''),
+);

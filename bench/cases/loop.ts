@@ -1,0 +1,36 @@
+/** The agent's loop: what one change costs among many gateways. */
+import type { Case, Task } from '../model.js';
+
+const SCALES = [100, 1_000, 10_000] as const;
+
+function task(what: string, scale: number, times: number): Task {
+  return { case: 'loop', what, scale, who: ['corax'], rounds: 1, times };
+}
+
+export const loopCase: Case = {
+  name: 'loop',
+  title: 'One change among many gateways',
+  method:
+    'The agent’s loop with its memory, adapters and publisher, without a kernel or an API behind them; JavaScript alone ' +
+    'is timed, while it works. *Hole moved*: on a relay, from a peer’s new endpoint to the write to its Gateway and the ' +
+    'reading of it again. *Subnet changed*: on an edge that has as many others, from the Gateway to routes and allowed ' +
+    'IPs. Both for one gateway, the mean of 20; that nothing is done for any other is checked by counting. *Start*: from ' +
+    'the first reading of all Gateways until all steps were taken. The time should not grow with the number of gateways ' +
+    'for the first two.',
+  tasks: (quick) => [
+    ...(quick ? [100, 10_000] : SCALES).flatMap((scale) => [
+      task('hole moved', scale, quick ? 6 : 10),
+      task('subnet changed', scale, quick ? 6 : 10),
+    ]),
+    ...(quick ? [] : SCALES.map((scale) => task('start', scale, 3))),
+  ],
+  bars: ['hole moved', 'subnet changed'].map((what) => ({
+    case: 'loop',
+    what,
+    scale: 10_000,
+    who: 'corax',
+    clock: 'instructions',
+    against: { who: 'corax', scale: 100 },
+    limit: { kind: 'at most times', value: 1.5 },
+  })),
+};
