@@ -1,6 +1,14 @@
 import { eventLoopCase, memoryCase } from './cases/agent.js';
-import { loopCase } from './cases/loop.js';
+import { harvestCase, loopCase } from './cases/loop.js';
 import { deltaCase, programCase, snapshotCase } from './cases/wireguard.js';
 import type { Case } from './model.js';
 
-export const CASES: readonly Case[] = [snapshotCase, deltaCase, programCase, loopCase, eventLoopCase, memoryCase];
+export const CASES: readonly Case[] = [
+  snapshotCase,
+  deltaCase,
+  programCase,
+  loopCase,
+  harvestCase,
+  eventLoopCase,
+  memoryCase,
+];

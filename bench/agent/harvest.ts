@@ -9,6 +9,7 @@ import { ChangeFlag, type WgDelta } from '#src/native.js';
 import { packPeers } from '#src/tunnel/columns.js';
 import { publicKeyOf } from '#src/tunnel/keys.js';
 import { changeOf, population } from '../peers/records.js';
+import { PRIVATE_KEY } from './rig.js';
 import { relayWith } from './work.js';
 
 const POLLS = 20;
@@ -25,7 +26,7 @@ const rig = await relayWith(edges);
 const { count, publicKeys, endpointAddresses, endpointPorts, keepalives, allowedIpOffsets, allowedIps } = packPeers(
   population(edges).map((each) => changeOf(each, 'put')),
 );
-const ownKey = Buffer.from(publicKeyOf(new Uint8Array(32).fill(64)), 'base64');
+const ownKey = Buffer.from(publicKeyOf(PRIVATE_KEY), 'base64');
 let polls = 0;
 
 /** Every edge sent its keepalive: fresh arrays each time, as the addon makes them. */

@@ -20,6 +20,9 @@ import type { EndpointPatch, GatewayStore } from '#src/store/store.js';
 import { WireguardDriver } from '#src/tunnel/wireguard.js';
 import { StandIn } from './stand-in.js';
 
+/** Of the device that the driver believes to be its own. */
+export const PRIVATE_KEY = new Uint8Array(32).fill(64);
+
 export class Rig {
   readonly kernel = new StandIn();
   readonly world = new World();
@@ -45,7 +48,7 @@ export class Rig {
     this.#key = publicKey;
     this.gateways = new Gateways(node, this.remotes);
     const { engine } = this.kernel;
-    this.driver = new WireguardDriver(engine, new Uint8Array(32).fill(64), new Uint8Array(32));
+    this.driver = new WireguardDriver(engine, PRIVATE_KEY, new Uint8Array(32));
     this.network = new Network(engine);
     this.prober = new Prober(engine);
     const store = { publish: async (patch: EndpointPatch) => this.#write(patch) } as unknown as GatewayStore;

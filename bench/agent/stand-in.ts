@@ -15,7 +15,7 @@ export interface Told {
 export class StandIn {
   readonly told: Told = { peers: 0, network: 0, probes: 0, firewalls: 0 };
   /** What wgDelta() says. */
-  delta: () => WgDelta = () => {
+  delta: () => WgDelta | Promise<WgDelta> = () => {
     throw new Error('nobody said what changed');
   };
 

@@ -1,10 +1,10 @@
-/** The agent's loop: what one change costs among many gateways. */
-import type { Case, Task } from '../model.js';
+/** The agent's loop: what one change costs among many gateways, and how long it takes to become known. */
+import type { Bar, Case, Task } from '../model.js';
 
 const SCALES = [100, 1_000, 10_000] as const;
 
 function task(what: string, scale: number, times: number): Task {
-  return { case: 'loop', what, scale, who: ['corax'], rounds: 1, times };
+  return { case: what === 'harvest' ? what : 'loop', what, scale, who: ['corax'], rounds: 1, times };
 }
 
 export const loopCase: Case = {
@@ -33,4 +33,21 @@ export const loopCase: Case = {
     against: { who: 'corax', scale: 100 },
     limit: { kind: 'at most times', value: 1.5 },
   })),
+};
+
+export const harvestCase: Case = {
+  name: 'harvest',
+  title: 'From a new hole to the Gateway',
+  method:
+    'A relay’s agent over a real device with so many peers: milliseconds of the guest from an edge’s new endpoint in the ' +
+    'kernel (set over netlink, as a packet from another place would set it) to the write to its Gateway. The agent polls ' +
+    'once a second, so that half a second is waiting on average. One write for each hole that moved, and none when ' +
+    'nothing did, is checked.',
+  tasks: (quick) => (quick ? [10_000] : [1, 1_000, 10_000]).map((scale) => task('harvest', scale, quick ? 3 : 15)),
+  bars: [10_000].map(
+    (scale): Bar => ({
+      ...{ case: 'harvest', what: 'harvest', scale, who: 'corax', clock: 'instructions' },
+      limit: { kind: 'at most', value: 1_500 },
+    }),
+  ),
 };

@@ -11,6 +11,7 @@ import { agentTask } from './agent.js';
 import { type Contender, millisecondsSince, settle, type Work } from './contender.js';
 import { DEVICE, Device } from './device.js';
 import { say } from './events.js';
+import { harvest } from './harvest.js';
 import { OurDriver, OurEngine } from './ours.js';
 import { ForkedWg, Program } from './programs.js';
 
@@ -79,6 +80,8 @@ async function turn(task: Task, who: string): Promise<number[]> {
     case 'delta':
       await device.holds(peers);
       return who === 'corax' ? delta(peers, times) : contender(who).run(work('snapshot'));
+    case 'harvest':
+      return harvest(engine, device, peers, times);
     default:
       return agentTask(task);
   }

@@ -54,6 +54,7 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
 
 /** A device that was filled once serves all who need it so: filling it takes most of the time. */
 function inOrder(tasks: readonly Task[]): Task[] {
-  const rank = ({ what }: Task): number => (what === 'program new' ? 0 : what === 'remove 1 %' ? 2 : 1);
+  const rank = ({ what }: Task): number =>
+    what === 'program new' ? 0 : what === 'remove 1 %' ? 2 : what === 'harvest' ? 3 : 1;
   return [...tasks].sort((a, b) => a.scale - b.scale || rank(a) - rank(b));
 }
