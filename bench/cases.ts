@@ -1,5 +1,5 @@
 import { eventLoopCase, memoryCase } from './cases/agent.js';
-import { harvestCase, loopCase } from './cases/loop.js';
+import { edgesCase, harvestCase, loopCase } from './cases/loop.js';
 import { deltaCase, programCase, snapshotCase } from './cases/wireguard.js';
 import type { Case } from './model.js';
 
@@ -9,6 +9,7 @@ export const CASES: readonly Case[] = [
   programCase,
   loopCase,
   harvestCase,
+  edgesCase,
   eventLoopCase,
   memoryCase,
 ];

@@ -33,6 +33,8 @@ export interface Task extends Subject {
   readonly rounds: number;
   /** How often in each round; the first of a program that was just started is not like the others. */
   readonly times: number;
+  /** A program without which it cannot be done. */
+  readonly needs?: string;
 }
 
 /** A bar of the design's table. Figures are compared by their medians. */
@@ -61,3 +63,6 @@ export interface Case {
 
 /** The contender that the others' figures are divided by in the report. */
 export const FLOOR = 'raw C';
+
+/** The program that speaks for thousands of edges. */
+export const LOAD = 'load generator';

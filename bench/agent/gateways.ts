@@ -36,8 +36,8 @@ export function edgeName(index: number): string {
   return `edge-${String(index).padStart(5, '0')}`;
 }
 
-/** @param move which hole it has by now; @param site which subnet */
-export function edgeGateway(index: number, move = 0, site = index): Gateway {
+/** @param move which hole it has by now; @param site which subnet; @param keyed whose key it has */
+export function edgeGateway(index: number, move = 0, site = index, keyed = peer(index)): Gateway {
   const { address, port } = peer(index, move);
   const name = edgeName(index);
   const subnet = `10.${site >> 8}.${site & 255}`;
@@ -50,7 +50,7 @@ export function edgeGateway(index: number, move = 0, site = index): Gateway {
         {
           ...{ nodeName: `${name}-node`, type: 'tunnel', underNAT: true, natType: 'Port Restricted cone NAT' },
           ...{ publicIP: address.join('.'), publicPort: port },
-          config: { publicKey: keyText(index), corax: '0.1.0', probeAddress: `${subnet}.1` },
+          config: { publicKey: publicKeyOf(keyed), corax: '0.1.0', probeAddress: `${subnet}.1` },
         },
       ],
     },

@@ -1,5 +1,6 @@
 /** What the agent does for one changed gateway among many, and for all of them at its start. */
 import { performance } from 'node:perf_hooks';
+import type { Gateway } from '#src/model/gateway.js';
 import { peer, publicKeyOf } from '../peers/records.js';
 import { edgeGateway, edgeName, RELAY, relayGateway } from './gateways.js';
 import { Rig } from './rig.js';
@@ -15,9 +16,12 @@ async function active(work: () => Promise<void>): Promise<number> {
 }
 
 /** A relay's agent with so many edges, converged. */
-export async function relayWith(edges: number): Promise<Rig> {
+export async function relayWith(
+  edges: number,
+  gateway: (index: number, move: number) => Gateway = edgeGateway,
+): Promise<Rig> {
   const rig = new Rig(RELAY.node, publicKeyOf(peer(1_000_000)));
-  rig.take([relayGateway(), ...Array.from({ length: edges }, (_, index) => edgeGateway(index))]);
+  rig.take([relayGateway(), ...Array.from({ length: edges }, (_, index) => gateway(index, 0))]);
   await rig.rest();
   return rig;
 }

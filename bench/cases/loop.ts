@@ -1,5 +1,5 @@
 /** The agent's loop: what one change costs among many gateways, and how long it takes to become known. */
-import type { Bar, Case, Task } from '../model.js';
+import { type Bar, type Case, LOAD, type Task } from '../model.js';
 
 const SCALES = [100, 1_000, 10_000] as const;
 
@@ -50,4 +50,22 @@ export const harvestCase: Case = {
       limit: { kind: 'at most', value: 1_500 },
     }),
   ),
+};
+
+export const edgesCase: Case = {
+  name: 'edges',
+  title: 'Thousands of edges at one relay',
+  method:
+    'So many edges complete WireGuard handshakes with a relay’s device, 100 a second, each with its own key and from an ' +
+    'address of its own that its Gateway does not have yet (a load generator in Go; the kernel takes them for strangers ' +
+    'anywhere). Milliseconds of the guest from an edge’s first packet to the write to its Gateway, as a hundred quantiles; ' +
+    'generator, kernel and agent share one processor. One write for each edge is checked, and that a second round of ' +
+    'handshakes from the same addresses causes none. The agent’s pacing of writes (20 a second) is switched off.',
+  tasks: (quick) =>
+    quick
+      ? []
+      : [1_000, 10_000].map((scale) => ({
+          ...{ case: 'edges', what: 'edges appear', scale, who: ['corax'], rounds: 1, times: 1, needs: LOAD },
+        })),
+  bars: [],
 };

@@ -6,10 +6,11 @@
 import { messageOf } from '#src/errors.js';
 import { openEngine } from '#src/native.js';
 import { run } from '../../lab/process.js';
-import type { Task } from '../model.js';
+import { LOAD, type Task } from '../model.js';
 import { agentTask } from './agent.js';
 import { type Contender, millisecondsSince, settle, type Work } from './contender.js';
 import { DEVICE, Device } from './device.js';
+import { edgesAppear } from './edges.js';
 import { say } from './events.js';
 import { harvest } from './harvest.js';
 import { OurDriver, OurEngine } from './ours.js';
@@ -24,7 +25,8 @@ const contenders = new Map<string, Contender>([
   ['corax, from steps', new OurDriver(engine)],
   ['forked wg', new ForkedWg()],
 ]);
-for (const [who, path] of Object.entries(JSON.parse(programs) as Record<string, string>)) {
+const paths = JSON.parse(programs) as Record<string, string>;
+for (const [who, path] of Object.entries(paths)) {
   contenders.set(who, new Program(path));
 }
 
@@ -82,6 +84,8 @@ async function turn(task: Task, who: string): Promise<number[]> {
       return who === 'corax' ? delta(peers, times) : contender(who).run(work('snapshot'));
     case 'harvest':
       return harvest(engine, device, peers, times);
+    case 'edges appear':
+      return edgesAppear(engine, device, peers, paths[LOAD] ?? '');
     default:
       return agentTask(task);
   }

@@ -19,7 +19,9 @@ export interface Session {
 export async function runTasks(tasks: readonly Task[], session: Session): Promise<Figure[]> {
   const { clock, programs, progress } = session;
   const there = (who: string): boolean => who.startsWith('corax') || who === 'forked wg' || who in programs;
-  const possible = inOrder(tasks).map((task) => ({ ...task, who: task.who.filter(there) }));
+  const possible = inOrder(tasks)
+    .filter(({ needs }) => needs === undefined || needs in programs)
+    .map((task) => ({ ...task, who: task.who.filter(there) }));
   if (possible.length === 0) return [];
   const turns = possible.reduce((sum, task) => sum + task.rounds * task.who.length, 0);
   let turn = 0;
@@ -55,6 +57,6 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
 /** A device that was filled once serves all who need it so: filling it takes most of the time. */
 function inOrder(tasks: readonly Task[]): Task[] {
   const rank = ({ what }: Task): number =>
-    what === 'program new' ? 0 : what === 'remove 1 %' ? 2 : what === 'harvest' ? 3 : 1;
+    what === 'program new' ? 0 : what === 'remove 1 %' ? 2 : what === 'harvest' ? 3 : what === 'edges appear' ? 4 : 1;
   return [...tasks].sort((a, b) => a.scale - b.scale || rank(a) - rank(b));
 }

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { messageOf } from '#src/errors.js';
 import { run } from '../../lab/process.js';
 import { cacheDirectory } from '../../lab/vm/kernel.js';
-import { FLOOR } from '../model.js';
+import { FLOOR, LOAD } from '../model.js';
 import { ROOT } from '../root.js';
 
 const SOURCES = join(ROOT, 'bench/peers');
@@ -28,6 +28,11 @@ interface Recipe {
 const nice = ['nice', '-n', '10'];
 const find = (file: string, pattern: RegExp): string => pattern.exec(readFileSync(file, 'utf8'))?.[1] ?? 'unknown';
 
+function goBuild(source: string, into: string): Promise<unknown> {
+  const command = [...nice, 'go', 'build', '-trimpath', '-mod=readonly', '-o', into, '.'];
+  return run(command, { cwd: source, env: { ...process.env, CGO_ENABLED: '0' } });
+}
+
 const RECIPES: readonly Recipe[] = [
   {
     who: FLOOR,
@@ -38,11 +43,7 @@ const RECIPES: readonly Recipe[] = [
   {
     who: 'wgctrl-go',
     source: 'go',
-    build: (source, into) =>
-      run([...nice, 'go', 'build', '-trimpath', '-mod=readonly', '-o', into, '.'], {
-        cwd: source,
-        env: { ...process.env, CGO_ENABLED: '0' },
-      }),
+    build: goBuild,
     version: (source) => find(join(source, 'go.mod'), /wgctrl (\S+)/),
   },
   {
@@ -56,6 +57,12 @@ const RECIPES: readonly Recipe[] = [
       await rm(join(aside, 'target'), { recursive: true });
     },
     version: (source) => find(join(source, 'Cargo.lock'), /name = "wireguard-control"\nversion = "([^"]+)"/),
+  },
+  {
+    who: LOAD,
+    source: 'load',
+    build: goBuild,
+    version: (source) => `flynn/noise ${find(join(source, 'go.mod'), /noise (\S+)/)}`,
   },
 ];
 

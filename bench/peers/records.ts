@@ -5,12 +5,14 @@
  */
 import { createHash } from 'node:crypto';
 import { ipFromBytes, type Prefix, parsePrefix } from '#src/model/address.js';
-import { type PublicKey, publicKeyFromBytes } from '#src/model/key.js';
+import { type PublicKey, publicKeyFromBytes, publicKeyToBytes } from '#src/model/key.js';
 import { PeerFlag } from '#src/native.js';
 import type { PeerChange } from '#src/tunnel/columns.js';
+import { publicKeyOf as publicKeyOfPrivate } from '#src/tunnel/keys.js';
 
 export const RECORD_BYTES = 80;
 export const KEEPALIVE_S = 5;
+export const PRESHARED_KEY: Uint8Array = createHash('sha256').update('corax bench').digest();
 
 /** As the relay has them: an edge each, with its hole and its pod subnet. */
 export interface Peer {
@@ -27,12 +29,24 @@ export function peer(index: number, move = 0): Peer {
   const digest = (what: string): Uint8Array => createHash('sha256').update(`corax bench ${what} ${index}`).digest();
   return {
     key: digest('key'),
-    presharedKey: createHash('sha256').update('corax bench').digest(),
+    presharedKey: PRESHARED_KEY,
     address: [198, 18 + (index >> 16), (index >> 8) & 255, index & 255],
     port: 1024 + ((index * 7 + move * 13) % 60_000),
     subnet: [10, index >> 8, index & 255, 0],
   };
 }
+
+/** One that bench/peers/load can speak for: it has a private key. Dear to make, and the same each time. */
+export function livingPeer(index: number): Peer {
+  const known = living.get(index);
+  if (known !== undefined) return known;
+  const privateKey = createHash('sha256').update(`corax bench private ${index}`).digest();
+  const made = { ...peer(index), key: publicKeyToBytes(publicKeyOfPrivate(privateKey)) };
+  living.set(index, made);
+  return made;
+}
+
+const living = new Map<number, Peer>();
 
 export function population(count: number): Peer[] {
   return Array.from({ length: count }, (_, index) => peer(index));
