@@ -3,12 +3,12 @@
  * event loop, in milliseconds, one a line. Argument: how many edges.
  */
 import { readFileSync } from 'node:fs';
-import { Observer } from '#src/agent/observer.js';
 import { DEVICES, TUNNEL_FWMARK, TUNNEL_PORT } from '#src/model/names.js';
 import { ChangeFlag, type WgDelta } from '#src/native.js';
 import { packPeers } from '#src/tunnel/columns.js';
 import { publicKeyOf } from '#src/tunnel/keys.js';
 import { changeOf, population } from '../peers/records.js';
+import { observing } from './observe.js';
 import { PRIVATE_KEY } from './rig.js';
 import { relayWith } from './work.js';
 
@@ -53,22 +53,7 @@ function delta(): WgDelta {
 }
 
 rig.kernel.delta = delta;
-const failed = (what: string, error: unknown): void => {
-  process.stderr.write(`${what}: ${String(error)}\n`);
-  process.exitCode = 1;
-};
-const observer = new Observer({
-  driver: rig.driver,
-  network: rig.network,
-  prober: rig.prober,
-  remotes: rig.remotes,
-  world: rig.world,
-  mark: (owner) => rig.loop.mark(owner),
-  peerMoved: () => {},
-  networkChanged: async () => {},
-  failed,
-  worked: () => {},
-});
+const { observer, check } = observing(rig);
 if (!rig.world.observed.has(`device ${DEVICES.relay}`)) throw new Error('no device stands');
 
 const turns: number[] = [];
@@ -81,7 +66,10 @@ const turn = (): void => {
 };
 observer.start();
 setImmediate(turn);
-while (polls <= POLLS) await new Promise((resolve) => setTimeout(resolve, 50));
+while (polls <= POLLS) {
+  check();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+}
 await observer.stop();
 await rig.stop();
 // Turns that only wait for the next poll say nothing.

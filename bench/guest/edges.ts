@@ -2,13 +2,13 @@
  * A relay's agent over a real device, and edges by the thousand that complete handshakes with it (bench/peers/load),
  * each from an address of its own that the store does not know yet.
  */
-import { Observer } from '#src/agent/observer.js';
 import { TUNNEL_FWMARK, TUNNEL_PORT } from '#src/model/names.js';
 import { type Engine, openEngine } from '#src/native.js';
 import { packPeers } from '#src/tunnel/columns.js';
 import { publicKeyOf } from '#src/tunnel/keys.js';
 import { run } from '../../lab/process.js';
 import { edgeGateway, RELAY } from '../agent/gateways.js';
+import { observing } from '../agent/observe.js';
 import { PRIVATE_KEY } from '../agent/rig.js';
 import { relayWith } from '../agent/work.js';
 import { changeOf, livingPeer, PRESHARED_KEY } from '../peers/records.js';
@@ -43,27 +43,13 @@ export async function edgesAppear(engine: Engine, device: Device, edges: number,
     writtenAt.set(index, Date.now());
     return edgeGateway(index, 1, index, livingPeer(index));
   };
-  let trouble: unknown = null;
-  const observer = new Observer({
-    driver: rig.driver,
-    network: rig.network,
-    prober: rig.prober,
-    remotes: rig.remotes,
-    world: rig.world,
-    mark: (owner) => rig.loop.mark(owner),
-    peerMoved: () => {},
-    networkChanged: async () => {},
-    failed: (_what, error) => {
-      trouble = error;
-    },
-    worked: () => {},
-  });
+  const { observer, check } = observing(rig);
   const connect = async (): Promise<Map<number, number>> => {
     const keys = [publicKeyOf(PRIVATE_KEY), Buffer.from(PRESHARED_KEY).toString('base64')];
     const words = [load, `${RELAY.address}:${TUNNEL_PORT}`, ...keys, '0', String(edges), '1', String(RATE)];
     const { stdout } = await run(words);
     await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
-    if (trouble !== null) throw trouble;
+    check();
     const lines = stdout.trim().split('\n');
     return new Map(lines.map((line) => line.split(' ').map(Number) as [number, number]));
   };

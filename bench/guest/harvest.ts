@@ -2,11 +2,11 @@
  * A relay's agent over a real device: from an edge's new endpoint in the kernel to the write to its Gateway. The
  * endpoint is set over netlink, where a packet from another place would have set it.
  */
-import { Observer } from '#src/agent/observer.js';
 import { TUNNEL_FWMARK, TUNNEL_PORT } from '#src/model/names.js';
 import { type Engine, openEngine } from '#src/native.js';
 import { packPeers } from '#src/tunnel/columns.js';
 import { edgeGateway, edgeName } from '../agent/gateways.js';
+import { observing } from '../agent/observe.js';
 import { PRIVATE_KEY } from '../agent/rig.js';
 import { relayWith } from '../agent/work.js';
 import { changeOf, peer } from '../peers/records.js';
@@ -24,21 +24,7 @@ export async function harvest(engine: Engine, device: Device, edges: number, tim
   const rig = await relayWith(edges);
   // The agent's own, so that the other can move peers meanwhile.
   const reader = openEngine(() => {});
-  let trouble: unknown = null;
-  const observer = new Observer({
-    driver: rig.driver,
-    network: rig.network,
-    prober: rig.prober,
-    remotes: rig.remotes,
-    world: rig.world,
-    mark: (owner) => rig.loop.mark(owner),
-    peerMoved: () => {},
-    networkChanged: async () => {},
-    failed: (_what, error) => {
-      trouble = error;
-    },
-    worked: () => {},
-  });
+  const { observer, check } = observing(rig);
   rig.kernel.delta = () => reader.wgDelta(DEVICE);
   const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
   try {
@@ -52,9 +38,11 @@ export async function harvest(engine: Engine, device: Device, edges: number, tim
       await pause(PAUSE_MS);
       const start = process.hrtime.bigint();
       await engine.wgApply(DEVICE, packPeers([changeOf(peer(index, move), 'move')]));
-      while (rig.written.length === written && trouble === null) await pause(1);
+      while (rig.written.length === written) {
+        check();
+        await pause(1);
+      }
       taken.push(millisecondsSince(start));
-      if (trouble !== null) throw trouble;
       const [patch] = rig.written.slice(written);
       if (patch?.gateway !== edgeName(index) || rig.written.length > written + 1) {
         throw new Error(`${rig.written.length - written} writes, the first to ${patch?.gateway}`);
