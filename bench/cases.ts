@@ -1,5 +1,6 @@
 import { eventLoopCase, memoryCase } from './cases/agent.js';
 import { edgesCase, harvestCase, loopCase } from './cases/loop.js';
+import { throughputCase } from './cases/throughput.js';
 import { deltaCase, programCase, snapshotCase } from './cases/wireguard.js';
 import type { Case } from './model.js';
 
@@ -10,6 +11,7 @@ export const CASES: readonly Case[] = [
   loopCase,
   harvestCase,
   edgesCase,
+  throughputCase,
   eventLoopCase,
   memoryCase,
 ];

@@ -61,7 +61,7 @@ export interface Case {
   readonly bars: readonly Bar[];
 }
 
-/** The contender that the others' figures are divided by in the report. */
+/** What nobody can beat. */
 export const FLOOR = 'raw C';
 
 /** The program that speaks for thousands of edges. */

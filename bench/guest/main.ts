@@ -15,6 +15,7 @@ import { say } from './events.js';
 import { harvest } from './harvest.js';
 import { OurDriver, OurEngine } from './ours.js';
 import { ForkedWg, Program } from './programs.js';
+import { throughput } from './throughput.js';
 
 const [programs = '{}', tasks = '[]'] = process.argv.slice(2);
 await run(['modprobe', 'wireguard'], { allowFailure: true });
@@ -84,6 +85,8 @@ async function turn(task: Task, who: string): Promise<number[]> {
       return who === 'corax' ? delta(peers, times) : contender(who).run(work('snapshot'));
     case 'harvest':
       return harvest(engine, device, peers, times);
+    case 'TCP through a tunnel':
+      return throughput(who, times);
     case 'edges appear':
       return edgesAppear(engine, device, peers, paths[LOAD] ?? '');
     default:

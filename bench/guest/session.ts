@@ -18,7 +18,8 @@ export interface Session {
 /** Contenders without a program are left out of the tasks. */
 export async function runTasks(tasks: readonly Task[], session: Session): Promise<Figure[]> {
   const { clock, programs, progress } = session;
-  const there = (who: string): boolean => who.startsWith('corax') || who === 'forked wg' || who in programs;
+  const there = (who: string): boolean =>
+    who.startsWith('corax') || who === 'forked wg' || who === 'bare WireGuard' || who in programs;
   const possible = inOrder(tasks)
     .filter(({ needs }) => needs === undefined || needs in programs)
     .map((task) => ({ ...task, who: task.who.filter(there) }));
