@@ -7,7 +7,7 @@ export type GuestEvent =
   | { readonly type: 'begin'; readonly task: Task; readonly round: number; readonly who: string }
   /** Milliseconds of the guest's clock, or what the task counts, one a run. */
   | { readonly type: 'values'; readonly task: Task; readonly who: string; readonly values: readonly number[] }
-  | { readonly type: 'note'; readonly text: string };
+  | { readonly type: 'failed'; readonly task: Task; readonly why: string };
 
 export function say(event: GuestEvent): void {
   process.stdout.write(`${PREFIX}${JSON.stringify(event)}\n`);

@@ -15,23 +15,35 @@ export interface Session {
   readonly progress: (line: string) => void;
 }
 
+export interface Done {
+  readonly figures: readonly Figure[];
+  /** What could not be done, and why: a line each. */
+  readonly failed: readonly string[];
+}
+
 /** Contenders without a program are left out of the tasks. */
-export async function runTasks(tasks: readonly Task[], session: Session): Promise<Figure[]> {
+export async function runTasks(tasks: readonly Task[], session: Session): Promise<Done> {
   const { clock, programs, progress } = session;
   const there = (who: string): boolean =>
     who.startsWith('corax') || who === 'forked wg' || who === 'bare WireGuard' || who in programs;
   const possible = inOrder(tasks)
     .filter(({ needs }) => needs === undefined || needs in programs)
     .map((task) => ({ ...task, who: task.who.filter(there) }));
-  if (possible.length === 0) return [];
+  if (possible.length === 0) return { figures: [], failed: [] };
   const turns = possible.reduce((sum, task) => sum + task.rounds * task.who.length, 0);
   let turn = 0;
   const figures: Figure[] = [];
+  const failed: string[] = [];
   const trouble: string[] = [];
   const onLine = (line: string): void => {
     const event = parseEvent(line);
-    if (event === null || event.type === 'note') {
-      trouble.push(event?.text ?? line);
+    if (event === null) {
+      trouble.push(line);
+      return;
+    }
+    if (event.type === 'failed') {
+      failed.push(`${event.task.what}, ${event.task.scale.toLocaleString('en')}: ${event.why}`);
+      progress(`failed: ${failed.at(-1)}`);
       return;
     }
     const { task, who } = event;
@@ -52,7 +64,7 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
       ? await runInVm(words, { ...options, countInstructions: true })
       : await runInside(words, { ...options, lane: await chooseLane() });
   if (code !== 0) throw new CoraxError('CORAX_LAB', `the tasks were not done:\n${trouble.slice(-20).join('\n')}`);
-  return figures;
+  return { figures, failed };
 }
 
 /** A device that was filled once serves all who need it so: filling it takes most of the time. */

@@ -10,6 +10,8 @@ export interface Results {
   readonly figures: readonly Figure[];
   readonly verdicts: readonly Verdict[];
   readonly missing: Readonly<Record<string, string>>;
+  /** What could not be done. */
+  readonly failed: readonly string[];
 }
 
 /** Whom the others' figures are divided by. */
@@ -27,7 +29,7 @@ const CLOCKS: Readonly<Record<Clock, string>> = {
 };
 
 export function markdown(results: Results, cases: readonly Case[], plots: ReadonlyMap<string, string>): string {
-  const { machine, figures, verdicts, quick, missing } = results;
+  const { machine, figures, verdicts, quick, missing, failed } = results;
   const clocks = [...new Set(figures.map(({ clock }) => clock))];
   const lines = [
     '# Benchmarks',
@@ -41,6 +43,7 @@ export function markdown(results: Results, cases: readonly Case[], plots: Readon
       .map(([who, version]) => `${who} ${version}`)
       .join('; ')}`,
     ...Object.entries(missing).map(([who, why]) => `- Not there: ${who}: ${why}`),
+    ...failed.map((line) => `- Not done: ${line}`),
     '',
     'Clocks:',
     '',

@@ -23,9 +23,11 @@ test('npm run bench -- --quick: the bars', async (t) => {
   );
   const code = await new Promise((resolve) => child.once('close', resolve));
   assert.ok(code === 0 || code === 1, `it ended with ${code}`);
-  const { verdicts } = JSON.parse(readFileSync(join(ROOT, 'bench/results/tmp/report.json'), 'utf8')) as {
+  const { verdicts, failed } = JSON.parse(readFileSync(join(ROOT, 'bench/results/tmp/report.json'), 'utf8')) as {
     verdicts: Verdict[];
+    failed: string[];
   };
+  assert.deepEqual(failed, [], 'all was done');
   assert.ok(verdicts.length > 0, 'there are bars');
   for (const verdict of verdicts) {
     const { bar, value } = verdictText(verdict);

@@ -98,7 +98,7 @@ test('report and plots are made of whatever figures there are', () => {
   assert.doesNotMatch(svg, /<b>|NaN/);
   const machine = { ...{ commit: 'c', processor: 'p', memoryGiB: 1, kernel: 'k', guestKernel: 'g' } };
   const where = { ...machine, distribution: 'd', node: 'n', qemu: 'q', versions: { 'raw C': '1' } };
-  const results = { machine: where, quick: true, figures, verdicts: [], missing: { 'wgctrl-go': 'no go' } };
+  const results = { machine: where, quick: true, figures, verdicts: [], missing: { 'wgctrl-go': 'no go' }, failed: [] };
   const text = markdown(results, CASES, new Map());
   assert.match(text, /Not there: wgctrl-go: no go/);
   assert.match(text, /\| 1,000 \| <b> \| 1,000,000 /);
