@@ -13,6 +13,7 @@ export function observing(rig: Rig): { readonly observer: Observer; check(): voi
     mark: (owner) => rig.loop.mark(owner),
     peerMoved: () => {},
     networkChanged: async () => {},
+    rearm: async () => {},
     failed: (_what, error) => {
       trouble = error;
     },

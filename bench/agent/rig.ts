@@ -61,10 +61,15 @@ export class Rig {
     };
     // Its pacing would be all that is measured: for it, a minute goes by between any two looks at the clock.
     let time = 0;
-    const publisher = new Publisher(store, events, () => {
-      time += 60_000;
-      return time;
-    });
+    const publisher = new Publisher(
+      store,
+      events,
+      () => 1,
+      () => {
+        time += 60_000;
+        return time;
+      },
+    );
     const { driver, network, prober } = this;
     this.loop = new Loop({
       world: this.world,
