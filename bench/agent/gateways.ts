@@ -36,9 +36,9 @@ export function edgeName(index: number): string {
   return `edge-${String(index).padStart(5, '0')}`;
 }
 
-/** @param move which hole it has by now; @param site which subnet; @param keyed whose key it has */
-export function edgeGateway(index: number, move = 0, site = index, keyed = peer(index)): Gateway {
-  const { address, port } = peer(index, move);
+/** @param move which hole it has by now, null = none that is known; @param site which subnet; @param keyed whose key it has */
+export function edgeGateway(index: number, move: number | null = 0, site = index, keyed = peer(index)): Gateway {
+  const { address, port } = peer(index, move ?? 0);
   const name = edgeName(index);
   const subnet = `10.${site >> 8}.${site & 255}`;
   return parsed({
@@ -49,7 +49,7 @@ export function edgeGateway(index: number, move = 0, site = index, keyed = peer(
       endpoints: [
         {
           ...{ nodeName: `${name}-node`, type: 'tunnel', underNAT: true, natType: 'Port Restricted cone NAT' },
-          ...{ publicIP: address.join('.'), publicPort: port },
+          ...(move === null ? {} : { publicIP: address.join('.'), publicPort: port }),
           config: { publicKey: publicKeyOf(keyed), corax: '0.1.0', probeAddress: `${subnet}.1` },
         },
       ],

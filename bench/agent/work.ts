@@ -16,12 +16,9 @@ async function active(work: () => Promise<void>): Promise<number> {
 }
 
 /** A relay's agent with so many edges, converged. */
-export async function relayWith(
-  edges: number,
-  gateway: (index: number, move: number) => Gateway = edgeGateway,
-): Promise<Rig> {
+export async function relayWith(edges: number, gateway: (index: number) => Gateway = edgeGateway): Promise<Rig> {
   const rig = new Rig(RELAY.node, publicKeyOf(peer(1_000_000)));
-  rig.take([relayGateway(), ...Array.from({ length: edges }, (_, index) => gateway(index, 0))]);
+  rig.take([relayGateway(), ...Array.from({ length: edges }, (_, index) => gateway(index))]);
   await rig.rest();
   return rig;
 }

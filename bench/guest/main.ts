@@ -10,9 +10,8 @@ import { LOAD, type Task } from '../model.js';
 import { agentTask } from './agent.js';
 import { type Contender, millisecondsSince, settle, type Work } from './contender.js';
 import { DEVICE, Device } from './device.js';
-import { edgesAppear } from './edges.js';
+import { edgesAppear, harvest } from './edges.js';
 import { say } from './events.js';
-import { harvest } from './harvest.js';
 import { OurDriver, OurEngine } from './ours.js';
 import { ForkedWg, Program } from './programs.js';
 import { throughput } from './throughput.js';
@@ -84,7 +83,7 @@ async function turn(task: Task, who: string): Promise<number[]> {
       await device.holds(peers);
       return who === 'corax' ? delta(peers, times) : contender(who).run(work('snapshot'));
     case 'harvest':
-      return harvest(engine, device, peers, times);
+      return harvest(engine, device, peers, times, paths[LOAD] ?? '');
     case 'TCP through a tunnel':
       return throughput(who, times);
     case 'edges appear':

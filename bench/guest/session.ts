@@ -63,7 +63,11 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
     clock === 'instructions'
       ? await runInVm(words, { ...options, countInstructions: true })
       : await runInside(words, { ...options, lane: await chooseLane() });
-  if (code !== 0) throw new CoraxError('CORAX_LAB', `the tasks were not done:\n${trouble.slice(-20).join('\n')}`);
+  if (code !== 0) {
+    const why = trouble.slice(-20).join('\n');
+    if (figures.length === 0) throw new CoraxError('CORAX_LAB', `nothing was measured:\n${why}`);
+    failed.push(`all after turn ${turn} of ${turns}: ${why}`);
+  }
   return { figures, failed };
 }
 
