@@ -4,9 +4,12 @@ import { run } from '../../lab/process.js';
 import type { Case, Figure } from '../model.js';
 import { ROOT } from '../root.js';
 
+/** Ends with this process, however that one ends. */
+const BOUND = ['setpriv', '--pdeathsig', 'KILL', '--'];
+
 async function numbers(program: string, scale: number): Promise<number[]> {
   const path = join(ROOT, `dist/bench/agent/${program}.js`);
-  const { stdout } = await run([process.execPath, '--expose-gc', path, String(scale)]);
+  const { stdout } = await run([...BOUND, process.execPath, '--expose-gc', path, String(scale)]);
   return stdout.trim().split('\n').map(Number);
 }
 

@@ -4,7 +4,7 @@
  * the report says why.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '#src/errors.js';
@@ -25,7 +25,7 @@ interface Recipe {
   version(source: string): string;
 }
 
-const nice = ['nice', '-n', '10'];
+const nice = ['setpriv', '--pdeathsig', 'KILL', '--', 'nice', '-n', '10'];
 const find = (file: string, pattern: RegExp): string => pattern.exec(readFileSync(file, 'utf8'))?.[1] ?? 'unknown';
 
 function goBuild(source: string, into: string): Promise<unknown> {
@@ -102,15 +102,27 @@ async function built({ who, source, build }: Recipe, progress: (line: string) =>
   const program = join(folder, `${who.replaceAll(' ', '-')}-${digest(path)}`);
   if (existsSync(program)) return program;
   progress(`building ${who} (only the first time)`);
+  // Built aside and renamed whole; a build that is stopped half-way leaves nothing.
   const aside = await mkdtemp(join(folder, '.new-'));
+  const handlers = Object.entries(SIGNALS).map(([signal, code]) => {
+    const handler = (): void => {
+      rmSync(aside, { recursive: true, force: true });
+      process.exit(code);
+    };
+    process.once(signal, handler);
+    return () => process.removeListener(signal, handler);
+  });
   try {
     await build(path, join(aside, 'program'), aside);
     await rename(join(aside, 'program'), program);
   } finally {
+    for (const remove of handlers) remove();
     await rm(aside, { recursive: true, force: true });
   }
   return program;
 }
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** Of all that the program is built from. */
 function digest(path: string): string {
