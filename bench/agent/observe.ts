@@ -12,6 +12,7 @@ export function observing(rig: Rig): { readonly observer: Observer; check(): voi
     world: rig.world,
     mark: (owner) => rig.loop.mark(owner),
     peerMoved: () => {},
+    looked: () => {},
     networkChanged: async () => {},
     rearm: async () => {},
     failed: (_what, error) => {

@@ -141,6 +141,7 @@ export class Rig {
     const address = parseIp('203.0.113.1');
     return siteFacts({
       node: this.#node,
+      driver: 'wireguard',
       publicKey: this.#key,
       direct: 'auto',
       own: this.gateways.own,

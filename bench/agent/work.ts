@@ -47,7 +47,14 @@ export async function holesMove(rig: Rig, edges: number): Promise<number> {
       const { address, port } = peer(index, moves);
       const endpoint = { ip: address.join('.') as never, port };
       const key = publicKeyOf(peer(index));
-      const update = { gone: false, moved: true, lastHandshake: Date.now() / 1000, rxBytes: 1, txBytes: 1 };
+      const update = {
+        gone: false,
+        moved: true,
+        lastHandshake: Date.now() / 1000,
+        session: null,
+        rxBytes: 1,
+        txBytes: 1,
+      };
       rig.remotes.seePeer({ plane: 'relay', key, endpoint, carries: null, ...update }, Date.now());
       rig.loop.mark(edgeName(index));
       await rig.rest();

@@ -41,8 +41,8 @@ export const harvestCase: Case = {
   method:
     'A relay’s agent over a real device with so many peers; one edge after the other completes a handshake from a new ' +
     'address (a load generator in Go). Milliseconds of the guest from its first packet to the write to its Gateway; ' +
-    'generator, kernel and agent share one processor. The agent polls once a second, so that half a second is waiting on ' +
-    'average. One write for each hole, and none for anybody else, is checked.',
+    'generator, kernel and agent share one processor. The agent looks when the kernel has answered a handshake, and once a ' +
+    'second. One write for each hole, and none for anybody else, is checked.',
   tasks: (quick) =>
     (quick ? [10_000] : [1, 1_000, 10_000]).map((scale) => ({
       ...task('harvest', scale, quick ? 3 : 15),

@@ -36,7 +36,10 @@ export class Relay {
     this.#device = device;
     this.#load = load;
     // The agent's own: the other engine may be at work meanwhile.
-    this.#reader = openEngine(() => {});
+    this.#reader = openEngine((events) => {
+      // As src/agent/agent.ts does: whoever was answered may have a hole that nobody knows yet.
+      if (events.some(({ type }) => type === 'answered')) this.#watch.observer.lookSoon();
+    });
     rig.kernel.delta = () => this.#reader.wgDelta(DEVICE);
     rig.echo = ({ gateway }) => {
       const index = Number(gateway.slice('edge-'.length));
@@ -61,6 +64,7 @@ export class Relay {
     const rig = await relayWith(peers.length, (index) => edgeGateway(index, null, index, peers[index]));
     const relay = new Relay(rig, device, load, peers);
     relay.#watch.observer.start();
+    await relay.#reader.handshakeTap({ device: 'lo', ports: [TUNNEL_PORT] });
     return relay;
   }
 
