@@ -35,6 +35,12 @@ interface CommonConfig {
   readonly socket: string;
   /** Null: not served. */
   readonly metrics: ListenAddress | null;
+  readonly metricsOptions: {
+    /** Peers that have series of their own. */
+    readonly maxPeers: number;
+    /** Peers also under the names of MindFlavor's exporter. */
+    readonly wireguardNames: boolean;
+  };
   readonly health: ListenAddress | null;
   /** Served on the health address. */
   readonly statusPage: boolean;
@@ -66,6 +72,7 @@ export const DEFAULT_STATE_DIR = '/var/lib/corax';
 export const DEFAULT_SOCKET = '/run/corax/agent.sock';
 export const METRICS_PORT = 10265;
 export const HEALTH_PORT = 10275;
+const DEFAULT_MAX_PEERS = 10_000;
 const CONFIG_FILE_LIMIT = 1 << 20;
 
 /** Flags in commander's camelCase, raven's among them; `config` and `cleanup` beside the options. */
@@ -138,6 +145,10 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
     stateDir: file('stateDir') ?? DEFAULT_STATE_DIR,
     socket: file('socket') ?? DEFAULT_SOCKET,
     metrics,
+    metricsOptions: {
+      maxPeers: values.metricsMaxPeers ?? DEFAULT_MAX_PEERS,
+      wireguardNames: values.metricsWireguardNames === 'on',
+    },
     health,
     statusPage: statusPage(values.statusPage ?? 'auto', health),
     direct: directPolicy(values.direct) ?? ravenDirect(flags) ?? 'auto',

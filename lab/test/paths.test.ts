@@ -31,6 +31,15 @@ const EMULATION_MS = requireInside() === 'vm' ? 1_500 : 0;
 const PING_MS = 20;
 /** Prints a page's status and body. */
 const FETCH = 'fetch(process.argv[1]).then(async (page) => console.log(page.status, await page.text()))';
+/** The page's stream up to its first whole word. */
+const FETCH_EVENTS = `fetch(process.argv[1]).then(async ({ status, body }) => {
+  let text = '';
+  for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (/event: delta[^]*\\n\\n/.test(text)) break;
+  }
+  console.log(status, text);
+})`;
 /** No TCP connection stalls longer, but while a cut is not detected yet. */
 const STALL_MS = 1_000;
 
@@ -161,8 +170,17 @@ test('what a person asks: status, peers, explain, metrics, health; and no secret
   assert.match(await get(10275, '/healthz'), /^200 /);
   assert.match(await get(10275, '/readyz'), /^200 /);
 
+  assert.match(await get(10275, '/'), /^200 <!doctype html>[\s\S]*<title>corax<\/title>/);
+  const { stdout: page } = await a.exec([process.execPath, '-e', FETCH_EVENTS, 'http://127.0.0.1:10275/events']);
+  assert.match(page, /^200 event: reset\ndata: .*"node":"edge-a".*"to":"direct"/);
+  assert.match(page, /event: delta\ndata: .*"gateway":"gw-b".*"path":"direct"/);
+  const told = await corax('explain', 'gw-b');
+  assert.match(told, /Direct plane {2}alive[\s\S]*Which is better\? {2}direct[\s\S]*What would change it/);
+
   const said = [
     metrics,
+    page,
+    told,
     JSON.stringify(status),
     ...[a, b, lab.relay()].map((node) => readFileSync(node.logFile, 'utf8')),
   ];

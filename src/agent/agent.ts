@@ -15,6 +15,7 @@ import { VERSION } from '../version.js';
 import { Executor, type Fault } from './executor.js';
 import { Failures } from './failures.js';
 import { Gateways } from './gateways.js';
+import { Handshakes, tapHandshakes } from './handshakes.js';
 import { Loop } from './loop.js';
 import { NatFacts } from './nat-facts.js';
 import { Observer } from './observer.js';
@@ -40,6 +41,7 @@ export class Agent {
   readonly #network: Network;
   readonly #prober: Prober;
   readonly #executor: Executor;
+  readonly #handshakes: Handshakes;
   readonly #observer: Observer;
   readonly #publisher: Publisher;
   readonly #loop: Loop;
@@ -98,6 +100,7 @@ export class Agent {
         stumbled: (owner, error) => story.trouble(`decide ${owner === SITE ? 'the node' : owner}`, error),
       },
     });
+    this.#handshakes = new Handshakes(this.remotes, { answered: story.shookHands, ended: story.handshakeEnded });
     this.#observer = new Observer({
       driver,
       network: this.#network,
@@ -108,6 +111,10 @@ export class Agent {
       peerMoved: (remote, to) => {
         if (this.#site.role === 'relay') story.harvested(remote.gateway.name, to);
         else this.#refresh();
+      },
+      looked: (plane) => {
+        story.looked(plane, this.#site.role === 'relay');
+        this.#handshakes.looked(Date.now());
       },
       networkChanged: () => this.#lookAtNetwork(),
       rearm: () => this.#arm(),
@@ -149,8 +156,15 @@ export class Agent {
   onEvents(events: readonly NativeEvent[]): void {
     for (const event of events) {
       if (event.type === 'raw') this.nat.onRaw(event);
+      else if (event.type === 'handshake') this.#handshakes.answered(event, Date.now());
+      else if (event.type === 'answered') this.#onAnswered();
       else this.#observer.onEvent(event);
     }
+  }
+
+  /** An edge that shook hands may have done so from another hole. */
+  #onAnswered(): void {
+    if (this.#site.role === 'relay') this.#observer.lookSoon();
   }
 
   #onBatch(batch: StoreBatch): void {
@@ -243,9 +257,19 @@ export class Agent {
     this.#underlay = await this.#network.underlay();
     this.#held = await this.#network.nodeAddresses();
     await this.#checkProbeAddress();
+    await this.#tapHandshakes();
     if (JSON.stringify([this.#underlay, this.#held]) === before) return;
     this.nat.kick();
     this.#refresh();
+  }
+
+  /** Nothing but what is measured depends on it. */
+  async #tapHandshakes(): Promise<void> {
+    const { engine, driver } = this.#parts;
+    await tapHandshakes(engine, driver.name, this.#underlay?.device ?? null).then(
+      () => this.#story.overcome('handshake tap'),
+      (error: unknown) => this.#story.trouble('handshake tap', error),
+    );
   }
 
   /** One that no device of the node's own holds must be delivered here all the same, once it is set on ours. */

@@ -9,6 +9,7 @@ import type { NativeError, NativeEvent } from '../native.js';
 import { isNetworkItem, type Network } from '../network/network.js';
 import { type Prober, statedPath } from '../probe/prober.js';
 import type { PeerUpdate, TunnelDriver } from '../tunnel/driver.js';
+import { Pace } from './pace.js';
 import type { Remote, Remotes } from './remotes.js';
 import { hangsOn, SITE, type World } from './world.js';
 
@@ -22,6 +23,8 @@ export interface ObserverParts {
   readonly mark: (owner: string) => void;
   /** A relay-plane peer moved: on an edge that is where a relay is, on a relay an edge's hole. */
   readonly peerMoved: (remote: Remote, to: HostPort | null) => void;
+  /** The peers of a plane were read. */
+  readonly looked: (plane: Plane) => void;
   /** Links, addresses or routes changed. */
   readonly networkChanged: () => Promise<void>;
   /** Opens anew what the engine hears by, as far as it was lost. */
@@ -30,9 +33,7 @@ export interface ObserverParts {
   readonly worked: (what: string) => void;
 }
 
-/** Counters and handshakes are read this often; while somebody is being punched through to, more often. */
-const POLL_MS = 1_000;
-const EAGER_POLL_MS = 200;
+/** While somebody is being punched through to, counters and handshakes are read more often, for so long. */
 const EAGER_FOR_MS = 30_000;
 /** Everything in the kernel is compared with what it should be this often, whatever was heard. */
 const AUDIT_MS = 30_000;
@@ -47,6 +48,7 @@ const UNKNOWN_FIREWALL: Item = { kind: 'firewall', relays: null, relaying: false
 
 export class Observer {
   readonly #parts: ObserverParts;
+  readonly #pace = new Pace();
   #pollTimer: NodeJS.Timeout | undefined;
   #auditTimer: NodeJS.Timeout | undefined;
   #settleTimer: NodeJS.Timeout | undefined;
@@ -69,6 +71,15 @@ export class Observer {
   start(): void {
     this.#schedulePoll();
     this.#auditTimer = setInterval(() => void this.audit(), AUDIT_MS);
+  }
+
+  /**
+   * The peers are to be looked at now rather than at the next poll, and once more soon after: of a first handshake the
+   * kernel only tells when its first data packet has come.
+   */
+  lookSoon(): void {
+    this.#pace.ask();
+    if (this.#polling === null) this.#schedulePoll();
   }
 
   async stop(): Promise<void> {
@@ -97,7 +108,7 @@ export class Observer {
       case 'xfrm':
         this.#parts.driver.hear?.(event);
         break;
-      case 'raw':
+      default:
         break;
     }
   }
@@ -147,20 +158,22 @@ export class Observer {
 
   #schedulePoll(): void {
     if (this.#stopped) return;
-    const eager = this.#isPunching(Date.now());
+    clearTimeout(this.#pollTimer);
     this.#pollTimer = setTimeout(
       () => {
+        this.#pace.began();
         this.#polling = this.#poll().finally(() => {
+          this.#pace.ended();
           this.#polling = null;
           this.#schedulePoll();
         });
       },
-      eager ? EAGER_POLL_MS : POLL_MS,
+      this.#pace.next(this.#isPunching(Date.now())),
     );
   }
 
   async #poll(): Promise<void> {
-    const { driver, prober, remotes, mark, failed, worked } = this.#parts;
+    const { driver, prober, remotes, mark, looked, failed, worked } = this.#parts;
     for (const plane of PLANES) {
       const device = this.#deviceOf(plane);
       if (device === null) continue;
@@ -168,6 +181,7 @@ export class Observer {
         const { altered, peers } = await driver.poll(device);
         if (altered) this.#deviceAltered(device);
         await this.#onPeers(plane, peers);
+        looked(plane);
         worked(`poll ${device.name}`);
       } catch (error) {
         if (codeOf(error) === 'CORAX_CLOSED') return;

@@ -1,12 +1,20 @@
 /** What is observed of each remote gateway, and what its path remembers. */
 import type { PathMemory } from '../decide/path.js';
 import { isWithin, SESSION_MS } from '../decide/timing.js';
-import type { Ip } from '../model/address.js';
+import { formatHostPort, type HostPort, type Ip, sameHostPort } from '../model/address.js';
 import type { PeerFacts, ProbeFacts, RemoteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { PublicKey } from '../model/key.js';
 import { PLANES, type Plane } from '../model/names.js';
 import type { PeerUpdate } from '../tunnel/driver.js';
+
+/** Counted since the agent began, over all peers and probe targets of a plane: unlike theirs, these never fall. */
+export interface Totals {
+  rxBytes: number;
+  txBytes: number;
+  probesSent: number;
+  probesLost: number;
+}
 
 export interface Remote {
   gateway: Gateway;
@@ -17,6 +25,9 @@ export interface Remote {
   differsSince: number | null;
   /** When both holes were known and the running try began; null when it was counted or none runs. */
   puttingThroughSince: number | null;
+  readonly totals: Readonly<Record<Plane, Totals>>;
+  /** Of the latest handshake of this node that was answered, milliseconds. */
+  handshakeRttMs: number | null;
 }
 
 const UNSEEN: RemoteFacts = {
@@ -33,6 +44,8 @@ export class Remotes {
   readonly #byName = new Map<string, Remote>();
   readonly #byKey = new Map<PublicKey, string>();
   readonly #byProbeAddress = new Map<Ip, string>();
+  /** Whose peer the kernel sends to there; of two that share an address and port, the one that was seen there last. */
+  readonly #byEndpoint = new Map<string, string>();
   /** Peers that stand and whose gateway is not known yet: after a restart, all of them. By key and plane. */
   readonly #strangers = new Map<PublicKey, { [P in Plane]?: PeerFacts | undefined }>();
 
@@ -56,12 +69,16 @@ export class Remotes {
     if (active?.probeAddress) this.#byProbeAddress.set(active.probeAddress, gateway.name);
     // Another key is another peer: nothing that was seen of the old one is true of it.
     const same = before !== undefined && before.gateway.active?.publicKey === active?.publicKey;
-    const remote: Remote = same ? before : newRemote(gateway);
+    if (before !== undefined && !same) for (const plane of PLANES) this.#setPeer(before, plane, null);
+    const remote: Remote = same ? before : newRemote(gateway, before?.totals);
     remote.gateway = gateway;
     const stranger = active?.publicKey ? this.#strangers.get(active.publicKey) : undefined;
     if (active?.publicKey && stranger !== undefined) {
       this.#strangers.delete(active.publicKey);
-      for (const plane of PLANES) remote.facts = withPeer(remote.facts, plane, stranger[plane] ?? null);
+      for (const plane of PLANES) {
+        this.#setPeer(remote, plane, stranger[plane] ?? null);
+        count(remote.totals[plane], null, stranger[plane]);
+      }
     }
     this.#byName.set(gateway.name, remote);
     return remote;
@@ -71,7 +88,27 @@ export class Remotes {
     const remote = this.#byName.get(name);
     if (remote === undefined) return;
     this.#unindex(remote.gateway);
+    for (const plane of PLANES) this.#setPeer(remote, plane, null);
     this.#byName.delete(name);
+  }
+
+  /** Whose tunnel ends there, as the kernel sees it. */
+  withEndpoint(endpoint: HostPort): Remote | undefined {
+    const name = this.#byEndpoint.get(formatHostPort(endpoint));
+    return name === undefined ? undefined : this.#byName.get(name);
+  }
+
+  #setPeer(remote: Remote, plane: Plane, peer: PeerFacts | null): void {
+    const before = remote.facts[plane].peer?.endpoint ?? null;
+    const after = peer?.endpoint ?? null;
+    remote.facts = withPeer(remote.facts, plane, peer);
+    if (sameHostPort(before, after)) return;
+    const { name } = remote.gateway;
+    if (before !== null && this.#byEndpoint.get(formatHostPort(before)) === name)
+      this.#byEndpoint.delete(formatHostPort(before));
+    // The other plane's may be the same: this one's leaving must not hide it.
+    for (const { peer: left } of PLANES.map((each) => remote.facts[each]))
+      if (left?.endpoint) this.#byEndpoint.set(formatHostPort(left.endpoint), name);
   }
 
   withKey(key: PublicKey): Remote | undefined {
@@ -93,19 +130,20 @@ export class Remotes {
       return null;
     }
     const { peer } = remote.facts[plane];
-    remote.facts = withPeer(remote.facts, plane, update.gone ? null : merge(peer, update, now));
+    if (!update.gone) count(remote.totals[plane], peer, update);
+    this.#setPeer(remote, plane, update.gone ? null : merge(peer, update, now));
     return remote;
   }
 
   /** The peer was taken away: nothing that was seen of it is true of one that is added later. */
   dropPeer(key: PublicKey, plane: Plane): void {
     const remote = this.withKey(key);
-    if (remote !== undefined) remote.facts = withPeer(remote.facts, plane, null);
+    if (remote !== undefined) this.#setPeer(remote, plane, null);
   }
 
   /** A device went with all its peers. */
   dropPeers(plane: Plane): void {
-    for (const remote of this.#byName.values()) remote.facts = withPeer(remote.facts, plane, null);
+    for (const remote of this.#byName.values()) this.#setPeer(remote, plane, null);
     for (const [key, planes] of this.#strangers) this.#strangers.set(key, { ...planes, [plane]: undefined });
   }
 
@@ -124,6 +162,7 @@ export class Remotes {
   seeProbe(name: string, plane: Plane, probe: ProbeFacts | null): Remote | null {
     const remote = this.#byName.get(name);
     if (remote === undefined) return null;
+    countProbes(remote.totals[plane], remote.facts[plane].probe, probe);
     remote.facts = { ...remote.facts, [plane]: { ...remote.facts[plane], probe } };
     return remote;
   }
@@ -136,7 +175,7 @@ export class Remotes {
   }
 }
 
-function newRemote(gateway: Gateway): Remote {
+function newRemote(gateway: Gateway, totals?: Remote['totals']): Remote {
   return {
     gateway,
     path: null,
@@ -144,7 +183,29 @@ function newRemote(gateway: Gateway): Remote {
     complaint: null,
     differsSince: null,
     puttingThroughSince: null,
+    // They are the gateway's, whatever key it has.
+    totals: totals ?? { relay: noTotals(), direct: noTotals() },
+    handshakeRttMs: null,
   };
+}
+
+function noTotals(): Totals {
+  return { rxBytes: 0, txBytes: 0, probesSent: 0, probesLost: 0 };
+}
+
+type Bytes = Pick<PeerFacts, 'rxBytes' | 'txBytes'>;
+
+function count(totals: Totals, before: Bytes | null, now: Bytes | undefined): void {
+  totals.rxBytes += grown(before?.rxBytes ?? 0, now?.rxBytes ?? 0);
+  totals.txBytes += grown(before?.txBytes ?? 0, now?.txBytes ?? 0);
+}
+
+/** Another generation is another target, which counts from zero. */
+function countProbes(totals: Totals, before: ProbeFacts | null, now: ProbeFacts | null): void {
+  if (now === null) return;
+  const known = before?.generation === now.generation ? before : null;
+  totals.probesSent += grown(known?.sent ?? 0, now.sent);
+  totals.probesLost += grown(known?.lost ?? 0, now.lost);
 }
 
 function withPeer(facts: RemoteFacts, plane: Plane, peer: PeerFacts | null): RemoteFacts {

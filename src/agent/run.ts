@@ -16,7 +16,7 @@ import { createEvents, NO_EVENTS } from './events.js';
 import { faultFrom } from './executor.js';
 import { explanation } from './explanation.js';
 import { History } from './history.js';
-import { peerMetrics } from './report.js';
+import { natPairs, nodeState, peerMetrics } from './measured.js';
 import { pageSource, type Sources, status } from './status.js';
 import { openStore } from './stores.js';
 import { createStory } from './story.js';
@@ -57,7 +57,12 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
     });
     const metrics = createMetrics({
       version: VERSION,
-      collect: () => [...agent.remotes.all].map((remote) => peerMetrics(agent.site, remote)),
+      driver: driver.name,
+      ...config.metricsOptions,
+      peers: () => measuredPeers(config, agent, driver.name),
+      natPairs: () => natPairs(agent.site, agent.remotes.all),
+      node: () =>
+        nodeState(agent.site, agent.gateways.own?.name ?? null, store.health(), engine.stats().handshakesUnanswered),
     });
     const heartbeat = new Heartbeat(MAX_SILENCE_MS);
     const history = new History();
@@ -94,6 +99,16 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
     for (const close of closers.reverse()) await close();
     logger.info('corax agent stopped; tunnels stay as they are');
   }
+}
+
+function measuredPeers(config: AgentConfig, agent: Agent, driver: string) {
+  const remotes = [...agent.remotes.all];
+  const now = Date.now();
+  const measured = { site: agent.site, driver, world: config.metricsOptions.wireguardNames ? agent.world : null };
+  function* each() {
+    for (const remote of remotes) yield peerMetrics(measured, remote, now);
+  }
+  return { count: remotes.length, each: each() };
 }
 
 function handlers(sources: Sources) {

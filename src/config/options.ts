@@ -189,6 +189,22 @@ export const OPTIONS = {
     expected: 'auto, on or off',
     schema: z.enum(['auto', 'on', 'off']),
   }),
+  metricsMaxPeers: define({
+    flag: '--metrics-max-peers',
+    argument: 'COUNT',
+    env: ['CORAX_METRICS_MAX_PEERS'],
+    help: 'peers that have metrics, the rest is left out and counted (default: 10000)',
+    expected: 'a whole number from 0 to 1000000',
+    schema: parsed((value) => (/^\d{1,6}$|^1000000$/.test(value) ? Number(value) : undefined)),
+  }),
+  metricsWireguardNames: define({
+    flag: '--metrics-wireguard-names',
+    argument: 'on|off',
+    env: ['CORAX_METRICS_WIREGUARD_NAMES'],
+    help: 'on: peers also under the wireguard_* names of prometheus_wireguard_exporter (default: off)',
+    expected: 'on or off',
+    schema: z.enum(['on', 'off']),
+  }),
   pskFile: define({
     flag: '--psk-file',
     argument: 'FILE',

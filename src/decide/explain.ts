@@ -49,7 +49,7 @@ export function explainRemote(
 
 function explainWho(site: SiteFacts, gateway: Gateway, relation: Relation): ExplainedSection {
   const { active } = gateway;
-  const runs = active === null ? '' : active.corax === null ? ', runs raven' : `, runs corax ${active.corax}`;
+  const runs = active?.publicKey == null ? '' : active.corax === null ? ', runs raven' : `, runs corax ${active.corax}`;
   const facts = [
     fact('this node', `${site.node}, ${site.role === 'idle' ? 'holds no tunnel' : site.role}`),
     fact('the other', active === null ? 'no active node' : `${active.nodeName}${runs}`, active === null ? 'bad' : null),

@@ -21,7 +21,7 @@ export function wouldChange(
   now: number,
 ): string[] {
   const relation = relationTo(site, gateway);
-  if (relation.kind === 'none') return [`it has no path: ${relation.reason}`];
+  if (relation.kind === 'none') return [`an end of this: ${relation.reason}`];
   if (relation.kind === 'neighbour') return ['nothing: there is one tunnel to it, and it is this one'];
   const path = memory ?? newPath(now);
   const input = pathInput(site, relation.remote, facts, now);

@@ -1,6 +1,6 @@
 /** A pod on a node's network, and the agent in it: namespaces of its own, the service account where a kubelet mounts it. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { request } from 'node:http';
@@ -62,10 +62,11 @@ export class Pod {
     await once(forward, 'listening');
     const main = [process.execPath, '-C', 'corax-source', '--import', 'tsx', script('pod-main.ts')];
     const words = [mounted, address, String(API_PORT), way, String(HEALTH_PORT), join(folder, 'health.sock')];
-    const child = spawn('unshare', ['-n', '-m', '--', ...main, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const inside = ['unshare', '-n', '-m', '--', ...main, ...words];
+    const child = spawnBound(inside, { stdio: ['ignore', 'pipe', 'inherit'] });
     const pod = new Pod(plan, folder, child, forward);
     const ended = exited(child).then((code) => assert.fail(`the pod ended with ${code}`));
-    await Promise.race([once(child.stdout, 'data'), ended]);
+    await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), ended]);
     ended.catch(() => {});
     return pod;
   }

@@ -1,5 +1,5 @@
 // Made of page.html, page.css and client/ by npm run generate: change it there.
-export const SCRIPT_HASH = 'sha256-o3UU3LXKwb9uwhOECrEsbeFNV7ug9Rh0vsjkG3a5qxA=';
+export const SCRIPT_HASH = 'sha256-xIP9MzEDqeRIlQDACYiDDhtQXZwimjWXLleN+hSWjkM=';
 export const STYLE_HASH = 'sha256-y5+JGMRNVK+x7J6VwvGn1ZTfuXgpnKVuZ9dgx3q73HE=';
 export const PAGE = `<!doctype html>
 <html lang="en">
@@ -810,12 +810,12 @@ footer {
   }
 
   function showHead(head, now) {
-    document.title = \`\${head.errors.length > 0 ? \`(\${head.errors.length}) \` : ""}\${head.node} · corax\`;
+    document.title = \`\${head.errorCount > 0 ? \`(\${head.errorCount}) \` : ""}\${head.node} · corax\`;
     setText(byId("node"), head.node);
     setText(byId("place"), \`\${head.role ?? "no role yet"} of \${head.gateway ?? "no gateway"}\`);
     setText(byId("version"), \`corax \${head.version}, read-only. The same in a terminal: corax status --watch\`);
     showFacts(head, now);
-    showErrors(head.errors, now);
+    showErrors(head.errors, head.errorCount, now);
   }
   function showFacts({ nat, store, driver, startedAt }, now) {
     const behaviour = [
@@ -845,11 +845,11 @@ footer {
       entry.classList.toggle("bad", bad);
     });
   }
-  function showErrors(errors, now) {
+  function showErrors(errors, count, now) {
     const section = byId("errors");
     section.hidden = errors.length === 0;
     const list = section.querySelector("ul");
-    const key = JSON.stringify(errors);
+    const key = JSON.stringify([errors, count]);
     if (list === null || list.dataset.key === key) return;
     list.dataset.key = key;
     list.replaceChildren(
@@ -857,7 +857,8 @@ footer {
         const who = gateway === null ? [] : [el("b", {}, gateway), ": "];
         const age = since === null ? "" : \`, for \${formatDuration(Math.max(0, now - since))}\`;
         return el("li", {}, ...who, message, " ", el("span", { class: "soft" }, el("code", {}, code), age));
-      })
+      }),
+      ...count > errors.length ? [el("li", { class: "soft" }, \`and \${count - errors.length} more: corax status\`)] : []
     );
   }
 

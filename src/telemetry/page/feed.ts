@@ -6,7 +6,17 @@ import type { ServerResponse } from 'node:http';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { PathChange, PeerStatus } from '../../model/status.js';
 import type { ErrorSink } from '../http.js';
-import { changeView, type Delta, difference, type Head, headView, type PeerView, type Reset, viewOf } from './view.js';
+import {
+  changeView,
+  type Delta,
+  difference,
+  type Head,
+  type HeadView,
+  headView,
+  type PeerView,
+  type Reset,
+  viewOf,
+} from './view.js';
 
 export interface PageSource {
   head(): Head;
@@ -32,7 +42,7 @@ const PEERS_PER_SLICE = 100;
 
 /** What is known of all at one moment. */
 interface Look {
-  readonly head: Head;
+  readonly head: HeadView;
   readonly headText: string;
   readonly peers: ReadonlyMap<string, PeerView>;
   readonly changes: readonly PathChange[];

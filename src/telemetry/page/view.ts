@@ -8,13 +8,19 @@ import type { PathChange, PeerStatus, PlaneStatus, Status } from '../../model/st
 /** All but the peers. */
 export type Head = Omit<Status, 'peers' | 'engine'>;
 
+/** As the page is told it. */
+export type HeadView = Head & {
+  /** All errors there are; the first few are told. */
+  readonly errorCount: number;
+};
+
 /** One row of the page. */
 export type PeerView = PeerStatus;
 
 /** `reset`: begin anew with this. Then come deltas, the first of which bring all peers. */
 export interface Reset {
   readonly now: number;
-  readonly head: Head;
+  readonly head: HeadView;
   /** Newest first. */
   readonly changes: readonly PathChange[];
   /** How many peers are going to be told. */
@@ -24,13 +30,16 @@ export interface Reset {
 /** `delta`: once a second, also where nothing changed: then it is the sign of life. */
 export interface Delta {
   readonly now: number;
-  readonly head?: Head;
+  readonly head?: HeadView;
   /** By gateway, only the keys that are not as they were; all of them for a new one. */
   readonly peers?: readonly (readonly [string, Partial<PeerView>])[];
   readonly gone?: readonly string[];
   /** Newer than all before; newest first. */
   readonly changes?: readonly PathChange[];
 }
+
+/** Who has more is better served by `corax status`. */
+export const ERRORS_SHOWN = 100;
 
 /** Finer than this nobody sees, and it would be told again at each breath. */
 const tenth = (value: number | null) => (value === null ? null : Math.round(value * 10) / 10);
@@ -56,13 +65,14 @@ function planeView(plane: PlaneStatus | null): PlaneStatus | null {
   return { ...plane, rttMs: tenth(rttMs), loss: thousandth(loss), lastHandshake: whole(lastHandshake) };
 }
 
-export function headView(head: Head): Head {
+export function headView(head: Head): HeadView {
   return {
     ...head,
+    errorCount: head.errors.length,
     node: printable(head.node),
     gateway: head.gateway === null ? null : printable(head.gateway),
     store: { ...head.store, lastError: head.store.lastError === null ? null : printable(head.store.lastError, 1000) },
-    errors: head.errors.map((error) => ({
+    errors: head.errors.slice(0, ERRORS_SHOWN).map((error) => ({
       code: printable(error.code),
       gateway: error.gateway === null ? null : printable(error.gateway),
       message: printable(error.message, 1000),

@@ -1,16 +1,16 @@
 /** What is said of the node itself: who it is, its NAT, the store, errors. */
 import type { StatusError } from '../../../model/status.js';
 import { formatDuration } from '../../../model/words.js';
-import type { Head } from '../view.js';
+import type { HeadView } from '../view.js';
 import { byId, el, setText } from './dom.js';
 
-export function showHead(head: Head, now: number): void {
-  document.title = `${head.errors.length > 0 ? `(${head.errors.length}) ` : ''}${head.node} · corax`;
+export function showHead(head: HeadView, now: number): void {
+  document.title = `${head.errorCount > 0 ? `(${head.errorCount}) ` : ''}${head.node} · corax`;
   setText(byId('node'), head.node);
   setText(byId('place'), `${head.role ?? 'no role yet'} of ${head.gateway ?? 'no gateway'}`);
   setText(byId('version'), `corax ${head.version}, read-only. The same in a terminal: corax status --watch`);
   showFacts(head, now);
-  showErrors(head.errors, now);
+  showErrors(head.errors, head.errorCount, now);
 }
 
 interface Fact {
@@ -20,7 +20,7 @@ interface Fact {
   readonly bad?: boolean;
 }
 
-function showFacts({ nat, store, driver, startedAt }: Head, now: number): void {
+function showFacts({ nat, store, driver, startedAt }: HeadView, now: number): void {
   const behaviour = [
     nat.mapping === null ? [] : [`mapping ${nat.mapping}`],
     nat.filtering === null ? [] : [`filtering ${nat.filtering}`],
@@ -49,11 +49,11 @@ function showFacts({ nat, store, driver, startedAt }: Head, now: number): void {
   });
 }
 
-function showErrors(errors: readonly StatusError[], now: number): void {
+function showErrors(errors: readonly StatusError[], count: number, now: number): void {
   const section = byId('errors');
   section.hidden = errors.length === 0;
   const list = section.querySelector('ul');
-  const key = JSON.stringify(errors);
+  const key = JSON.stringify([errors, count]);
   if (list === null || list.dataset.key === key) return;
   list.dataset.key = key;
   list.replaceChildren(
@@ -62,5 +62,6 @@ function showErrors(errors: readonly StatusError[], now: number): void {
       const age = since === null ? '' : `, for ${formatDuration(Math.max(0, now - since))}`;
       return el('li', {}, ...who, message, ' ', el('span', { class: 'soft' }, el('code', {}, code), age));
     }),
+    ...(count > errors.length ? [el('li', { class: 'soft' }, `and ${count - errors.length} more: corax status`)] : []),
   );
 }

@@ -1,6 +1,6 @@
 /** What the page knows: the peers as they are, and two minutes of their round trips. No DOM here. */
 import { byUrgency, type Urgency, urgencyOf } from '../../../model/urgency.js';
-import { applyPeers, type Delta, type Head, type PeerView, type Reset } from '../view.js';
+import { applyPeers, type Delta, type HeadView, type PeerView, type Reset } from '../view.js';
 
 /** Seconds of round trips that a sparkline shows. */
 export const TRACE_LENGTH = 120;
@@ -15,7 +15,7 @@ export interface Trace {
 export class PageState {
   readonly peers = new Map<string, PeerView>();
   readonly #traces = new Map<string, Trace>();
-  head: Head | null = null;
+  head: HeadView | null = null;
   /** Newest first. */
   changes: Reset['changes'] = [];
   /** The agent's clock at its latest word, Unix seconds. */

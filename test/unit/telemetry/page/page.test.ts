@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import { createPage } from '#src/telemetry/page/page.js';
-import type { Head } from '#src/telemetry/page/view.js';
+import { type Head, headView } from '#src/telemetry/page/view.js';
 import { type RunningServer, serveHealth } from '#src/telemetry/server.js';
 import { edgeStatus, peerStatus } from '../../cli/fixtures.js';
 import { ask, bodyOf, Events } from './events.js';
@@ -93,6 +93,17 @@ test('where it is off there is a word on how to have it; and nothing can be writ
   assert.deepEqual([head.status, head.headers['content-type']], [200, 'text/event-stream']);
   assert.equal(await bodyOf(head.response), '');
   assert.equal((await ask(where, '/nothing')).status, 404);
+});
+
+test('of very many errors a few are told, and their number', () => {
+  const errors = Array.from({ length: 5000 }, (_, index) => ({
+    code: 'CORAX_GATEWAY',
+    gateway: `gw-${index}`,
+    message: 'x',
+    since: null,
+  }));
+  const view = headView(edgeStatus({ errors }) as Head);
+  assert.deepEqual([view.errors.length, view.errorCount], [100, 5000]);
 });
 
 test('names and reasons reach the page escaped', async () => {

@@ -5,7 +5,15 @@ import fc from 'fast-check';
 import type { PeerStatus } from '#src/model/status.js';
 import { HEIGHT, lineOf, topOf, WIDTH } from '#src/telemetry/page/client/sparkline.js';
 import { isIn, PageState, TRACE_LENGTH } from '#src/telemetry/page/client/state.js';
-import { applyPeers, type Delta, difference, type Head, type PeerView, viewOf } from '#src/telemetry/page/view.js';
+import {
+  applyPeers,
+  type Delta,
+  difference,
+  type Head,
+  headView,
+  type PeerView,
+  viewOf,
+} from '#src/telemetry/page/view.js';
 import { edgeStatus, NOW, peerStatus } from '../../cli/fixtures.js';
 
 const whole = (...peers: PeerStatus[]): NonNullable<Delta['peers']> =>
@@ -13,7 +21,7 @@ const whole = (...peers: PeerStatus[]): NonNullable<Delta['peers']> =>
 
 function begun(...peers: PeerStatus[]): PageState {
   const state = new PageState();
-  state.reset({ now: NOW, head: edgeStatus() as Head, changes: [], count: peers.length });
+  state.reset({ now: NOW, head: headView(edgeStatus() as Head), changes: [], count: peers.length });
   state.delta({ now: NOW, peers: whole(...peers) });
   return state;
 }
@@ -73,7 +81,7 @@ test('a trace: one value a second, a gap where there was no answer or no word', 
 
 test('a restart is told from a lost connection', () => {
   const state = begun(peerStatus());
-  const again = { now: NOW + 3, head: edgeStatus() as Head, changes: [], count: 1 };
+  const again = { now: NOW + 3, head: headView(edgeStatus() as Head), changes: [], count: 1 };
   assert.equal(state.reset(again), false);
   assert.equal(state.reset({ ...again, head: { ...again.head, startedAt: NOW } }), true);
 });
