@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { siteItems } from '#src/decide/desired.js';
+import { healthOf, owedHealth } from '#src/decide/health.js';
 import { ipsecPart } from '#src/decide/ipsec.js';
 import { decideRemote, relationTo } from '#src/decide/remote.js';
 import type { SiteFacts } from '#src/model/facts.js';
@@ -129,6 +130,19 @@ test("with raven's relay there is one plane", () => {
   assert.equal(state(hub(1))?.state, 'punching');
   const path = state(hub(1, { corax: null }));
   assert.deepEqual([path?.state, /raven-agent's/.test(path?.reason ?? '')], ['relayed', true]);
+});
+
+test('without probes a session that stands is a plane that lives: IPsec owes no packet for one', () => {
+  const now = 1_800_000_000_000;
+  const peer = (session: boolean | null) =>
+    peerFacts({ lastHandshake: now / 1000 - 20, session, sentAt: now, receivedAt: now - 60_000 });
+  const alive = (session: boolean | null) => [
+    healthOf({ peer: peer(session), probe: null }, false, now).alive,
+    owedHealth(peer(session), now - 60_000, null, now).alive,
+  ];
+  assert.deepEqual(alive(true), [true, true]);
+  assert.deepEqual(alive(false), [false, false]);
+  assert.deepEqual(alive(null), [false, false], 'WireGuard does');
 });
 
 test('subnets of the own gateway are all told', () => {
