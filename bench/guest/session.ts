@@ -42,7 +42,7 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
       return;
     }
     if (event.type === 'failed') {
-      failed.push(`${event.task.what}, ${event.task.scale.toLocaleString('en')}: ${event.why}`);
+      failed.push(`${event.task.what}, ${event.task.scale.toLocaleString('en')}: ${withoutFolders(event.why)}`);
       progress(`failed: ${failed.at(-1)}`);
       return;
     }
@@ -76,4 +76,9 @@ function inOrder(tasks: readonly Task[]): Task[] {
   const rank = ({ what }: Task): number =>
     what === 'program new' ? 0 : what === 'remove 1 %' ? 2 : what === 'harvest' ? 3 : what === 'edges appear' ? 4 : 1;
   return [...tasks].sort((a, b) => a.scale - b.scale || rank(a) - rank(b));
+}
+
+/** Reports are kept with the project: whose machine it was, and where its folders are, is no matter there. */
+function withoutFolders(why: string): string {
+  return why.replace(/(?<=^|\s)\/(?:[^\s/]+\/)+/g, '');
 }
