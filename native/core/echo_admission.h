@@ -1,4 +1,4 @@
-// Does this node's own firewall let echo requests in?
+// Does this node's own firewall let a far end's echo requests in?
 #pragma once
 
 #include <optional>
@@ -7,26 +7,40 @@
 
 namespace corax {
 
-// Told by comparing what the network brings with what the kernel delivers. Nothing has to be known of the firewall,
-// which may change at any time.
+// Told by comparing what the network brings with what the kernel delivers, for each far end and plane by itself: a
+// firewall that lets in what is established goes on to do so for one that it knows, and not for the next. Nothing has to
+// be known of the firewall, which may change at any time.
 class EchoAdmission {
  public:
   // A delivery may be seen a little later than the arrival, so one arrival alone says nothing.
   static constexpr unsigned patience = 3;
   static constexpr std::chrono::seconds memory{2};
 
-  void arrived() { arrivedInRow_ += arrivedInRow_ > patience ? 0 : 1; }
-  void delivered(Clock::time_point now) {
-    arrivedInRow_ = 0;
-    deliveredAt_ = now;
+  // What was seen of one far end on one plane.
+  struct Seen {
+    unsigned arrivedInRow = 0;
+    std::optional<Clock::time_point> deliveredAt;
+  };
+
+  void arrived(Seen& seen, Clock::time_point now) {
+    seen.arrivedInRow += seen.arrivedInRow > patience ? 0 : 1;
+    if (isKept(seen, now)) keeps_ = true;
   }
-  bool denied(Clock::time_point now) const {
-    return arrivedInRow_ > patience && (!deliveredAt_ || now - *deliveredAt_ > memory);
+  void delivered(Seen& seen, Clock::time_point now) {
+    if (!seen.deliveredAt) keeps_ = false;
+    seen = {0, now};
+  }
+  // Of one that nothing is known of yet, what was found last of another holds.
+  bool denied(const Seen& seen, Clock::time_point now) const {
+    return isKept(seen, now) || (keeps_ && !seen.deliveredAt);
   }
 
  private:
-  unsigned arrivedInRow_ = 0;
-  std::optional<Clock::time_point> deliveredAt_;
+  static bool isKept(const Seen& seen, Clock::time_point now) {
+    return seen.arrivedInRow > patience && (!seen.deliveredAt || now - *seen.deliveredAt > memory);
+  }
+
+  bool keeps_ = false;
 };
 
 }  // namespace corax

@@ -134,7 +134,8 @@ void IcmpProber::take(const IncomingPacket& packet, Clock::time_point now) {
   const auto probe = parseProbe(packet.data, packet.length);
   if (!probe) return;
   if (!probe->reply) {
-    admission_.delivered(now);
+    EchoAdmission::Seen* const echoes = remoteStates_.echoes({probe->destination, probe->source, probe->tos});
+    if (echoes != nullptr) admission_.delivered(*echoes, now);
     hear(*probe, packet.ifindex, now);
     return;
   }
@@ -163,10 +164,11 @@ void IcmpProber::tapped(const std::vector<TappedProbe>& requests) {
   read();
   const Clock::time_point now = now_();
   for (const auto& [request, ifindex] : requests) {
-    if (request.token == token_ || !remoteStates_.has({request.destination, request.source, request.tos})) continue;
+    EchoAdmission::Seen* const echoes = remoteStates_.echoes({request.destination, request.source, request.tos});
+    if (request.token == token_ || echoes == nullptr) continue;
     hear(request, ifindex, now);
-    admission_.arrived();
-    if (admission_.denied(now)) answer(request);
+    admission_.arrived(*echoes, now);
+    if (admission_.denied(*echoes, now)) answer(request);
   }
 }
 

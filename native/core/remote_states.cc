@@ -20,6 +20,11 @@ void RemoteStates::remove(const ProbePath& path) {
   if (found != entries_.end() && --found->second.targets == 0) entries_.erase(found);
 }
 
+EchoAdmission::Seen* RemoteStates::echoes(const ProbePath& path) {
+  const auto found = entries_.find(path);
+  return found == entries_.end() ? nullptr : &found->second.echoes;
+}
+
 void RemoteStates::answered(const ProbePath& path, uint32_t ifindex) {
   const auto found = entries_.find(path);
   if (found != entries_.end()) found->second.ifindex = ifindex;

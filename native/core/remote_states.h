@@ -1,4 +1,4 @@
-// What the other ends' probes say of the path that they are on.
+// What is known of the other ends by their probes: the path that they are on, and whether the kernel gets to see them.
 #pragma once
 
 #include <netinet/in.h>
@@ -8,6 +8,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "core/echo_admission.h"
 #include "core/event_source.h"
 #include "core/probe_types.h"
 
@@ -24,8 +25,8 @@ class RemoteStates {
   // A target on this path: what its far end says is told next, whatever was told before. One remove() each.
   void add(const ProbePath& path);
   void remove(const ProbePath& path);
-  // Is the path a target's?
-  bool has(const ProbePath& path) const { return entries_.count(path) != 0; }
+  // Whether its far end's requests are delivered; nullptr where the path is no target's.
+  EchoAdmission::Seen* echoes(const ProbePath& path);
   // An answer to a probe of ours, which nobody can make up who did not see it, came in by this device.
   void answered(const ProbePath& path, uint32_t ifindex);
   // True when the path is a target's, the device its own, and the state not the last one that was taken.
@@ -40,6 +41,7 @@ class RemoteStates {
     // 0 = no answer yet.
     uint32_t ifindex = 0;
     std::optional<uint8_t> state;
+    EchoAdmission::Seen echoes;
   };
   struct Hash {
     size_t operator()(const ProbePath& path) const;

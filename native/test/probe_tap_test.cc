@@ -117,6 +117,28 @@ TEST("a firewall that comes is noticed, and so is its going") {
   CHECK_EQ(replies(bench).size(), answered);
 }
 
+TEST("a firewall that knows one far end and keeps another out: each is answered by who sees it") {
+  Bench bench;
+  bench.prober.set({Bench::target(1), Bench::target(2)});
+  for (uint32_t second = 0; second < 10; ++second) {
+    bench.run(seconds(1));
+    bench.network.deliver(bench.now(), asPacket(requestFrom(1, second)));
+    bench.prober.tapped({requestFrom(1, second), requestFrom(2, second)});
+  }
+  const auto sent = replies(bench);
+  CHECK_EQ(sent.size(), 10 - EchoAdmission::patience);
+  const ProbeTarget kept = Bench::target(2);
+  for (const OutgoingProbe& reply : sent) CHECK_EQ(reply.destination.s_addr, kept.destination.s_addr);
+  // The next that comes is taken to be kept out as well, until it is seen not to be.
+  bench.prober.set({Bench::target(3)});
+  bench.prober.tapped({requestFrom(3)});
+  CHECK_EQ(replies(bench).size(), sent.size() + 1);
+  bench.network.deliver(bench.now(), asPacket(requestFrom(3)));
+  bench.run(milliseconds(1));
+  bench.prober.tapped({requestFrom(3)});
+  CHECK_EQ(replies(bench).size(), sent.size() + 1);
+}
+
 TEST("strangers get no answer: another source, destination or TOS than a target's, or our own token") {
   Bench bench;
   bench.prober.set({Bench::target(1)});
