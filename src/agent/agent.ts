@@ -4,6 +4,7 @@ import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
 import { DEVICES } from '../model/names.js';
+import { OVERLAY } from '../model/overlay.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
 import { Network, type NodeAddress } from '../network/network.js';
@@ -248,7 +249,10 @@ export class Agent {
   async #checkProbeAddress(): Promise<void> {
     const { probeAddress } = this.#site;
     if (probeAddress === null || this.#held.some((address) => address.ip === probeAddress)) return;
-    if (!this.world.observed.has(`address ${DEVICES.relay} ${probeAddress}`)) return;
+    const isSet = [DEVICES.relay, OVERLAY.device].some((device) =>
+      this.world.observed.has(`address ${device} ${probeAddress}`),
+    );
+    if (!isSet) return;
     if (await this.#network.isLocal(probeAddress)) return;
     this.#rejectedProbeAddress = probeAddress;
     this.#story.trouble('probe address', new Error(`${probeAddress} is not delivered on this node: no probes`));
@@ -284,7 +288,11 @@ export class Agent {
     const { synced, lastError } = this.#parts.store.health();
     if (!synced || !this.gateways.synced)
       return `the store was not read yet${lastError === null ? '' : `: ${lastError.message}`}`;
-    if (this.#site.role === 'idle') return null;
+    const { role } = this.#site;
+    if (role === 'idle') return null;
+    if (role === 'member') {
+      return this.world.observed.has(`overlay ${OVERLAY.device}`) ? null : `${OVERLAY.device} is not up`;
+    }
     return this.world.observed.has(`device ${DEVICES.relay}`) ? null : `${DEVICES.relay} is not up`;
   }
 }

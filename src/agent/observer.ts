@@ -43,7 +43,14 @@ const SETTLE_MS = 200;
  * Whether an earlier agent's table stands is not worth asking: setting it is one transaction, and so is
  * removing it, there or not. This is like none that anybody wants.
  */
-const UNKNOWN_FIREWALL: Item = { kind: 'firewall', relays: null, relaying: false, localSubnets: [], devices: [] };
+const UNKNOWN_FIREWALL: Item = {
+  kind: 'firewall',
+  relays: null,
+  relaying: false,
+  localSubnets: [],
+  devices: [],
+  overlay: null,
+};
 
 export class Observer {
   readonly #parts: ObserverParts;

@@ -15,6 +15,8 @@ import {
   TUNNEL_PORT,
   UNREACHABLE_METRIC,
 } from '../model/names.js';
+import { OVERLAY } from '../model/overlay.js';
+import { gatewayMarks, memberItems, overlayItems } from './members.js';
 import { type PathMemory, planeOf, wantsPeer } from './path.js';
 import { centralRelay, probeAddressOf } from './relations.js';
 import * as timing from './timing.js';
@@ -28,13 +30,20 @@ export function tunnelMtu(site: SiteFacts): number {
   return Math.max(MIN_TUNNEL_MTU, (site.underlay?.mtu ?? 1500) - MTU_OVERHEAD);
 }
 
+/** What fits into the tunnel, and into VXLAN on the way to it. */
+export function overlayMtu(site: SiteFacts): number {
+  return Math.min(tunnelMtu(site), (site.underlay?.mtu ?? 1500) - OVERLAY.overhead);
+}
+
 /** Has this node a direct plane at all? */
 export function hasDirectPlane(site: SiteFacts): boolean {
   return site.role === 'edge' && site.direct !== 'none';
 }
 
 export function siteItems(site: SiteFacts): Item[] {
+  const { overlay } = site;
   if (site.role === 'idle') return [];
+  if (site.role === 'member') return overlay === null ? [] : memberItems(site, overlay, overlayMtu(site));
   const planes: Plane[] = hasDirectPlane(site) ? ['relay', 'direct'] : ['relay'];
   const items: Item[] = [];
   for (const plane of planes) {
@@ -43,6 +52,7 @@ export function siteItems(site: SiteFacts): Item[] {
     if (site.probeAddress !== null) items.push(...probePlane(plane, site.probeAddress));
   }
   for (const family of [4, 6] as const) items.push(...familyRules(family));
+  if (overlay !== null) items.push(...overlayItems(overlay, overlayMtu(site)));
   // A set of relays that is not known yet would send the relays' own packets to the direct plane.
   if (site.synced || site.relays.length > 0) items.push(firewall(site, planes));
   return items;
@@ -77,13 +87,15 @@ function firewall(site: SiteFacts, planes: readonly Plane[]): Item {
   const known = new Map(
     [...site.relays.map((relay) => relay.address), ...site.relayEndpoints].map((at) => [`${at.ip} ${at.port}`, at]),
   );
+  const devices = planes.map((plane) => DEVICES[plane]);
   const relays = [...known.keys()].sort().flatMap((key) => known.get(key) ?? []);
   return {
     kind: 'firewall',
     relays: planes.includes('direct') ? relays : null,
     relaying: site.role === 'relay',
     localSubnets: site.subnets,
-    devices: planes.map((plane) => DEVICES[plane]),
+    devices,
+    overlay: gatewayMarks(site.overlay, devices),
   };
 }
 
@@ -205,5 +217,5 @@ function unreachable(prefix: Prefix): RouteItem {
 
 function route(table: number, prefix: Prefix, device: string | null, source: RouteItem['source']): RouteItem {
   const metric = device === null ? UNREACHABLE_METRIC : 0;
-  return { kind: 'route', table, prefix, metric, device, source };
+  return { kind: 'route', table, prefix, metric, device, via: null, source };
 }

@@ -8,6 +8,7 @@ import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
 import { hasDirectPlane, neighbourItems, remoteEdgeItems } from './desired.js';
 import { hasSession } from './health.js';
+import { memberPath } from './members.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
 import { holeFields } from './publish.js';
 import { comesLast, holdsBack, isCorax, type PairVerdict, pairVerdict, reAdds, relayOf, siteOf } from './relations.js';
@@ -35,6 +36,11 @@ export interface RemoteDecision {
 const NOTHING: RemoteDecision = { items: [], deeds: [], path: null, wakeAt: Number.POSITIVE_INFINITY, complaint: null };
 
 export function relationTo(site: SiteFacts, gateway: Gateway): Relation {
+  if (site.role === 'member')
+    return {
+      kind: 'none',
+      reason: `by ${site.self?.endpoint.nodeName ?? 'the node'}, which holds this gateway's tunnel`,
+    };
   if (site.role === 'idle' || site.self === null) return { kind: 'none', reason: 'this node holds no tunnel' };
   const remote = siteOf(gateway);
   if (gateway.active === null) return { kind: 'none', reason: 'the gateway has no active tunnel endpoint' };
@@ -54,6 +60,8 @@ export function decideRemote(
   facts: RemoteFacts,
   now: number,
 ): RemoteDecision {
+  const via = site.role === 'member' ? (site.overlay?.gateway ?? null) : null;
+  if (via !== null && gateway.active !== null) return { ...NOTHING, items: memberPath(site, via, gateway) };
   const relation = relationTo(site, gateway);
   if (relation.kind === 'none') return NOTHING;
   if (relation.kind === 'neighbour') return decideNeighbour(site, relation.remote, relation.endpoint, facts, now);

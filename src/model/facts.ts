@@ -1,12 +1,15 @@
 /** What the agent has observed, as decide sees it. All times are Unix milliseconds unless they say otherwise. */
 import type { HostPort, Ip, Prefix } from './address.js';
-import type { Gateway, TunnelEndpoint } from './gateway.js';
+import type { Gateway, SiteNode, TunnelEndpoint } from './gateway.js';
 import type { PublicKey } from './key.js';
 import type { Plane } from './names.js';
 import type { NatReport } from './nat.js';
 
-/** This node's part: `edge` and `relay` hold their gateway's tunnel, `idle` holds none. */
-export type Role = 'edge' | 'relay' | 'idle';
+/**
+ * This node's part: `edge` and `relay` hold their gateway's tunnel, `member` reaches remotes by the node that does,
+ * `idle` has none of it.
+ */
+export type Role = 'edge' | 'relay' | 'member' | 'idle';
 
 /** Who gets a direct plane; `auto` is `all` up to DIRECT_ALL_LIMIT remote edges. */
 export type DirectPolicy = 'auto' | 'all' | 'none';
@@ -17,6 +20,16 @@ export interface Underlay {
   readonly mtu: number;
   /** The node's own addresses, of every device that is not ours. */
   readonly addresses: readonly Ip[];
+}
+
+/** The nodes of the own gateway among themselves. Addresses are private ones, IPv4. */
+export interface Overlay {
+  /** This node's. */
+  readonly address: Ip;
+  /** The gateway node's; null where this node is it. */
+  readonly gateway: Ip | null;
+  /** On the gateway node: the others. */
+  readonly members: readonly SiteNode[];
 }
 
 /** A gateway whose active endpoint can be connected to: it has a key. */
@@ -79,6 +92,7 @@ export interface SiteFacts {
   readonly node: string;
   readonly self: Site | null;
   readonly role: Role;
+  readonly overlay: Overlay | null;
   readonly publicKey: PublicKey;
   /** Null: the node has no address for probes; liveness is then passive. */
   readonly probeAddress: Ip | null;
