@@ -15,6 +15,7 @@ import { VERSION } from '../version.js';
 import { Executor, type Fault } from './executor.js';
 import { Failures } from './failures.js';
 import { Gateways } from './gateways.js';
+import { HandingOver } from './handover.js';
 import { Loop } from './loop.js';
 import { NatFacts } from './nat-facts.js';
 import { Observer } from './observer.js';
@@ -43,6 +44,7 @@ export class Agent {
   readonly #observer: Observer;
   readonly #publisher: Publisher;
   readonly #loop: Loop;
+  readonly #handingOver = new HandingOver(() => this.#refresh());
   #underlay: Underlay | null = null;
   #held: NodeAddress[] = [];
   #rejectedProbeAddress: Ip | null = null;
@@ -109,6 +111,7 @@ export class Agent {
         else this.#refresh();
       },
       networkChanged: () => this.#lookAtNetwork(),
+      handingOver: () => this.#site.handover?.as === 'next',
       rearm: () => this.#arm(),
       failed: story.trouble,
       worked: story.overcome,
@@ -139,6 +142,7 @@ export class Agent {
   }
 
   async stop(): Promise<void> {
+    this.#handingOver.stop();
     this.#publisher.stop();
     await Promise.all([this.nat.stop(), this.#observer.stop(), this.#parts.store.stop(), this.#first]);
     await this.#loop.stop();
@@ -177,6 +181,7 @@ export class Agent {
   #followed(changed: ReadonlySet<string>): void {
     for (const name of changed) this.#told(name);
     this.#refresh();
+    this.#observer.hurry();
   }
 
   #told(name: string): void {
@@ -208,7 +213,7 @@ export class Agent {
 
   #gather(): SiteFacts {
     const own = this.gateways.own;
-    return siteFacts({
+    const facts = siteFacts({
       node: this.#config.node,
       publicKey: this.#parts.keys.publicKey,
       direct: this.#config.direct,
@@ -223,6 +228,7 @@ export class Agent {
       synced: this.gateways.synced,
       unread: this.gateways.unread,
     });
+    return { ...facts, ...this.#handingOver.follow(facts, Date.now()) };
   }
 
   /**

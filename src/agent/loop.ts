@@ -6,6 +6,7 @@
 import { performance } from 'node:perf_hooks';
 import { siteItems } from '../decide/desired.js';
 import { order as orderItems } from '../decide/diff.js';
+import { isKept } from '../decide/handover.js';
 import { adoptedPath, type PathMemory } from '../decide/path.js';
 import { ownFields } from '../decide/publish.js';
 import { decideRemote, pathInput, relationTo } from '../decide/remote.js';
@@ -123,13 +124,18 @@ export class Loop {
     for (let from = 0; from < Math.max(1, owners.length); from += REMOTES_PER_SLICE) {
       const slice = owners.slice(from, from + REMOTES_PER_SLICE);
       const steps = slice.flatMap((owner) => this.#attempt(site, owner, now));
-      done += await this.#act(ordered(site.unread ? steps.filter((step) => !this.#robs(step)) : steps), tick);
+      done += await this.#act(ordered(this.#allowed(site, steps)), tick);
       await new Promise((resolve) => setImmediate(resolve));
     }
     // What was found and nobody asks for may be asked for by what could not be read.
-    if (!site.unread) done += await this.#act(this.#parts.world.orphans(), tick);
+    if (!site.unread) done += await this.#act(this.#allowed(site, this.#parts.world.orphans()), tick);
     failures.expire(tick);
     events.turned(done);
+  }
+
+  /** Of the steps those that may be taken now. */
+  #allowed(site: SiteFacts, steps: readonly Step[]): Step[] {
+    return steps.filter((step) => !(site.unread && this.#robs(step)) && !isKept(site, step));
   }
 
   /**

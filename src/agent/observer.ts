@@ -24,6 +24,8 @@ export interface ObserverParts {
   readonly peerMoved: (remote: Remote, to: HostPort | null) => void;
   /** Links, addresses or routes changed. */
   readonly networkChanged: () => Promise<void>;
+  /** This node has just become its gateway's active one. */
+  readonly handingOver: () => boolean;
   /** Opens anew what the engine hears by, as far as it was lost. */
   readonly rearm: () => Promise<void>;
   readonly failed: (what: string, error: unknown) => void;
@@ -34,6 +36,7 @@ export interface ObserverParts {
 const POLL_MS = 1_000;
 const EAGER_POLL_MS = 200;
 const EAGER_FOR_MS = 30_000;
+const EAGER_HANDOVER_MS = 10_000;
 /** Everything in the kernel is compared with what it should be this often, whatever was heard. */
 const AUDIT_MS = 30_000;
 /** Network changes come in bursts. */
@@ -60,6 +63,8 @@ export class Observer {
   #polling: Promise<void> | null = null;
   /** An overrun may have been the end of what the engine hears by. */
   #armed = true;
+  /** The next poll comes soon. */
+  #eager = false;
   #stopped = false;
 
   constructor(parts: ObserverParts) {
@@ -149,9 +154,21 @@ export class Observer {
     }
   }
 
+  /** The next look comes soon, if something is about to happen. */
+  hurry(): void {
+    if (this.#polling !== null || this.#eager || !this.#isEager()) return;
+    clearTimeout(this.#pollTimer);
+    this.#schedulePoll();
+  }
+
+  #isEager(): boolean {
+    const now = Date.now();
+    return this.#isHandingOver(now) || this.#isPunching(now);
+  }
+
   #schedulePoll(): void {
     if (this.#stopped) return;
-    const eager = this.#isPunching(Date.now());
+    this.#eager = this.#isEager();
     this.#pollTimer = setTimeout(
       () => {
         this.#polling = this.#poll().finally(() => {
@@ -159,7 +176,7 @@ export class Observer {
           this.#schedulePoll();
         });
       },
-      eager ? EAGER_POLL_MS : POLL_MS,
+      this.#eager ? EAGER_POLL_MS : POLL_MS,
     );
   }
 
@@ -191,6 +208,11 @@ export class Observer {
       if (path?.state === 'punching' && now - path.startedAt < EAGER_FOR_MS) return true;
     }
     return false;
+  }
+
+  /** A remote's subnets, or this node's, wait for a tunnel's first session. */
+  #isHandingOver(now: number): boolean {
+    return this.#parts.handingOver() || now - this.#parts.remotes.movedAt < EAGER_HANDOVER_MS;
   }
 
   /** Whose path may change with what was read: few, whatever the number of remotes. */

@@ -31,6 +31,7 @@ const HANDSHAKE_BYTES = 148;
 
 export class Remotes {
   readonly #byName = new Map<string, Remote>();
+  #movedAt = 0;
   readonly #byKey = new Map<PublicKey, string>();
   readonly #byProbeAddress = new Map<Ip, string>();
   /** Peers that stand and whose gateway is not known yet: after a restart, all of them. By key and plane. */
@@ -42,6 +43,11 @@ export class Remotes {
 
   get all(): Iterable<Remote> {
     return this.#byName.values();
+  }
+
+  /** When a remote's active endpoint last moved to another node; Unix milliseconds, 0 = never. */
+  get movedAt(): number {
+    return this.#movedAt;
   }
 
   get size(): number {
@@ -56,8 +62,9 @@ export class Remotes {
     if (active?.probeAddress) this.#byProbeAddress.set(active.probeAddress, gateway.name);
     // Another key is another peer: nothing that was seen of the old one is true of it.
     const same = before !== undefined && before.gateway.active?.publicKey === active?.publicKey;
-    const remote: Remote = same ? before : newRemote(gateway);
+    const remote: Remote = same ? before : newRemote(gateway, former(before, gateway));
     remote.gateway = gateway;
+    this.#movedAt = Math.max(this.#movedAt, remote.facts.former?.since ?? 0);
     const stranger = active?.publicKey ? this.#strangers.get(active.publicKey) : undefined;
     if (active?.publicKey && stranger !== undefined) {
       this.#strangers.delete(active.publicKey);
@@ -136,11 +143,18 @@ export class Remotes {
   }
 }
 
-function newRemote(gateway: Gateway): Remote {
+/** What the remote's tunnel was before its active endpoint moved to another of its nodes. */
+function former(before: Remote | undefined, { active }: Gateway): Pick<RemoteFacts, 'former'> {
+  const was = before?.gateway.active;
+  if (before === undefined || !was?.publicKey || !active?.publicKey || was.nodeName === active.nodeName) return {};
+  return { former: { key: was.publicKey, since: Date.now(), direct: before.facts.direct.peer !== null } };
+}
+
+function newRemote(gateway: Gateway, more: Pick<RemoteFacts, 'former'>): Remote {
   return {
     gateway,
     path: null,
-    facts: UNSEEN,
+    facts: { ...UNSEEN, ...more },
     complaint: null,
     differsSince: null,
     puttingThroughSince: null,

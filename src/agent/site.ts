@@ -33,6 +33,7 @@ export function siteFacts(inputs: SiteInputs): SiteFacts {
     self: own === null ? null : siteOf(own),
     role,
     overlay: overlayOf(own, inputs.node, role),
+    handover: null,
     relays: sortRelays(inputs.relays),
     subnets: own?.subnets ?? [],
     scale: remoteEdges === 0 ? 0 : 2 ** Math.ceil(Math.log2(remoteEdges)),

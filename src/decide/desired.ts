@@ -99,11 +99,20 @@ function firewall(site: SiteFacts, planes: readonly Plane[]): Item {
   };
 }
 
-/** For a remote whose tunnel ends here: any remote on a relay, a relay on an edge. */
-export function neighbourItems(site: SiteFacts, remote: Site, endpoint: PeerItem['endpoint']): Item[] {
+/**
+ * For a remote whose tunnel ends here: any remote on a relay, a relay on an edge.
+ *
+ * @param carrier the peer that has its subnets
+ */
+export function neighbourItems(
+  site: SiteFacts,
+  remote: Site,
+  endpoint: PeerItem['endpoint'],
+  carrier: PeerItem['key'] = remote.key,
+): Item[] {
   return [
     peer('relay', remote, endpoint),
-    ...carries('relay', remote.gateway, remote.key),
+    ...carries('relay', remote.gateway, carrier),
     ...pathRoutes(site, remote.gateway, 'relay'),
     ...probing(site, remote, {
       plane: 'relay',

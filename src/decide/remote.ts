@@ -7,6 +7,7 @@ import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
 import { hasDirectPlane, neighbourItems, remoteEdgeItems } from './desired.js';
+import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt } from './handover.js';
 import { hasSession } from './health.js';
 import { memberPath } from './members.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
@@ -64,8 +65,12 @@ export function decideRemote(
   if (via !== null && gateway.active !== null) return { ...NOTHING, items: memberPath(site, via, gateway) };
   const relation = relationTo(site, gateway);
   if (relation.kind === 'none') return NOTHING;
-  if (relation.kind === 'neighbour') return decideNeighbour(site, relation.remote, relation.endpoint, facts, now);
-  return decideEdge(site, relation.remote, memory ?? newPath(now), facts, now);
+  const decision =
+    relation.kind === 'neighbour'
+      ? decideNeighbour(site, relation.remote, relation.endpoint, facts, now)
+      : decideEdge(site, relation.remote, memory ?? newPath(now), facts, now);
+  const wakeAt = Math.min(decision.wakeAt, handoverWakeAt(facts, now));
+  return { ...decision, items: borrowPath(site, facts, decision.items), wakeAt };
 }
 
 function decideNeighbour(
@@ -75,7 +80,9 @@ function decideNeighbour(
   facts: RemoteFacts,
   now: number,
 ): RemoteDecision {
-  const items = neighbourItems(site, remote, endpoint);
+  const carrier = carrierOf(remote, facts, now);
+  const items = neighbourItems(site, remote, endpoint, carrier);
+  if (carrier !== remote.key && facts.former) items.push(formerPeer('relay', remote, facts.former));
   const { peer } = facts.relay;
   const aimed = aimSilent(remote, endpoint, peer, now);
   const seen = peer !== null && peer.lastHandshake > 0 ? peer.endpoint : null;
@@ -110,6 +117,7 @@ function decideEdge(
   const session = hasSession(facts.direct.peer, now);
   const candidate = { now, target: input.target, session, answeredInRow, lingers: decision.lingers };
   const items = remoteEdgeItems(site, remote, decision.memory, candidate);
+  items.push(...formerDirectItems(remote, facts, items, now));
   const peer: PeerItem = {
     kind: 'peer',
     plane: 'direct',

@@ -32,6 +32,13 @@ export interface Overlay {
   readonly members: readonly SiteNode[];
 }
 
+/** A node's part is changing hands within its gateway. */
+export type Handover =
+  /** This node held the tunnel until a moment ago. */
+  | { readonly as: 'former' }
+  /** This node holds it since a moment ago; before it was the node with this private address. */
+  | { readonly as: 'next'; readonly from: Ip };
+
 /** A gateway whose active endpoint can be connected to: it has a key. */
 export interface Site {
   readonly gateway: Gateway;
@@ -78,6 +85,15 @@ export interface PlaneFacts {
   readonly probe: ProbeFacts | null;
 }
 
+/** The peer of a remote before its active endpoint moved to another node. */
+export interface Former {
+  readonly key: PublicKey;
+  /** When it moved. */
+  readonly since: number;
+  /** It was a direct peer too. */
+  readonly direct: boolean;
+}
+
 /** What is observed of one remote gateway. */
 export interface RemoteFacts {
   /** Between edges its peer is the central relay. */
@@ -85,6 +101,8 @@ export interface RemoteFacts {
   readonly direct: PlaneFacts;
   /** The path that the other end says it is on, by its probes; null = not heard. */
   readonly remotePath: Plane | null;
+  /** Absent where the remote's active endpoint did not move. */
+  readonly former?: Former;
 }
 
 /** All that is not about one remote. */
@@ -93,6 +111,7 @@ export interface SiteFacts {
   readonly self: Site | null;
   readonly role: Role;
   readonly overlay: Overlay | null;
+  readonly handover: Handover | null;
   readonly publicKey: PublicKey;
   /** Null: the node has no address for probes; liveness is then passive. */
   readonly probeAddress: Ip | null;
