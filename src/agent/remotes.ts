@@ -64,7 +64,7 @@ export class Remotes {
     const same = before !== undefined && before.gateway.active?.publicKey === active?.publicKey;
     const remote: Remote = same ? before : newRemote(gateway, former(before, gateway));
     remote.gateway = gateway;
-    this.#movedAt = Math.max(this.#movedAt, remote.facts.former?.since ?? 0);
+    if (!same) this.#movedAt = Math.max(this.#movedAt, remote.facts.former?.since ?? 0);
     const stranger = active?.publicKey ? this.#strangers.get(active.publicKey) : undefined;
     if (active?.publicKey && stranger !== undefined) {
       this.#strangers.delete(active.publicKey);
