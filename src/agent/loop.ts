@@ -189,7 +189,13 @@ export class Loop {
     }
     remote.path = decision.path;
     if (Number.isFinite(decision.wakeAt)) this.#timed.set(owner, performance.now() + decision.wakeAt - now);
-    return [...decision.deeds, ...this.#want(owner, decision.items)];
+    return [...decision.deeds.map((deed) => this.#withCarries(deed)), ...this.#want(owner, decision.items)];
+  }
+
+  /** A relay's peer may carry others' subnets: it gets back what it has. */
+  #withCarries(deed: Deed): Deed {
+    if (deed.op !== 're-add' || deed.peer.plane !== 'relay') return deed;
+    return { ...deed, carries: this.#parts.world.carriedBy('relay', deed.peer.key).map(({ prefix }) => prefix) };
   }
 
   #decideSite(site: SiteFacts): Step[] {
@@ -275,6 +281,8 @@ export class Loop {
     if (error === null) {
       failures.succeeded(key);
       if ('item' in step) world.confirm(step);
+      if (step.op === 're-add' && step.peer.plane === 'relay')
+        this.#parts.remotes.nudged(step.peer.gateway, Date.now());
       if (step.op === 'delete') this.#unsee(step.item);
       return;
     }

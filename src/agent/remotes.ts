@@ -128,6 +128,12 @@ export class Remotes {
     else this.#strangers.set(update.key, planes);
   }
 
+  /** Its relay-plane peer was re-added. */
+  nudged(name: string, now: number): void {
+    const remote = this.#byName.get(name);
+    if (remote !== undefined) remote.facts = { ...remote.facts, nudgedAt: now };
+  }
+
   seeProbe(name: string, plane: Plane, probe: ProbeFacts | null): Remote | null {
     const remote = this.#byName.get(name);
     if (remote === undefined) return null;

@@ -4,11 +4,11 @@
  */
 import { isIpv4 } from '../model/address.js';
 import type { Former, Handover, Overlay, RemoteFacts, Role, Site, SiteFacts } from '../model/facts.js';
-import type { Item } from '../model/item.js';
+import type { Item, PeerItem } from '../model/item.js';
 import type { PublicKey } from '../model/key.js';
 import { TABLES } from '../model/names.js';
 import { OVERLAY, overlayAddress } from '../model/overlay.js';
-import type { Step } from '../model/step.js';
+import type { PeerDeed, Step } from '../model/step.js';
 import * as timing from './timing.js';
 
 /** The peer that a remote's subnets stay with: the one of before, until the one of now has a session. */
@@ -36,6 +36,28 @@ export function handoverWakeAt({ former }: RemoteFacts, now: number): number {
   if (!former) return Number.POSITIVE_INFINITY;
   const times = [timing.HANDOVER_HEARD_MS, timing.HANDOVER_MS].map((ms) => former.since + ms);
   return Math.min(...times.filter((at) => at > now), Number.POSITIVE_INFINITY);
+}
+
+/**
+ * The first to ask for a session may be too early: the other end may not know it yet, and WireGuard asks again after 5 s
+ * only. A peer that is re-added asks at once.
+ */
+export function nudge(site: SiteFacts, peer: PeerItem, facts: RemoteFacts, now: number): Pick<Nudge, 'wakeAt'> | Nudge {
+  const { handover } = site;
+  const since = handover?.as === 'next' ? handover.since : facts.former?.since;
+  const there = facts.relay.peer;
+  const settled = since === undefined || now >= since + timing.HANDOVER_MS || (there?.lastHandshake ?? 0) > 0;
+  if (settled || there === null || peer.endpoint === null) return { wakeAt: Number.POSITIVE_INFINITY };
+  const due = Math.max(facts.nudgedAt ?? 0, since) + timing.RE_ADD_MS;
+  if (now < due) return { wakeAt: due };
+  const deed: PeerDeed = { op: 're-add', peer, carries: [], seenRxBytes: there.rxBytes };
+  return { deeds: [deed], wakeAt: now + timing.RE_ADD_MS };
+}
+
+interface Nudge {
+  /** What the peer carries is the world's to say: it may be others' subnets too. */
+  readonly deeds: readonly PeerDeed[];
+  readonly wakeAt: number;
 }
 
 /** On the node that holds the tunnel now: until the tunnel has a session, what it would carry goes by the node of before. */
@@ -84,7 +106,7 @@ export function partInForce(
   }
   const from = former.part.overlay?.gateway ?? null;
   if (former.part.role === 'member' && holdsTunnel(given.role) && from !== null) {
-    return { ...given, handover: { as: 'next', from }, until: ends };
+    return { ...given, handover: { as: 'next', from, since: former.at }, until: ends };
   }
   return settled;
 }

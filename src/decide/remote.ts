@@ -7,7 +7,7 @@ import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
 import { hasDirectPlane, neighbourItems, remoteEdgeItems } from './desired.js';
-import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt } from './handover.js';
+import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
 import { hasSession } from './health.js';
 import { memberPath } from './members.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
@@ -84,7 +84,10 @@ function decideNeighbour(
   const items = neighbourItems(site, remote, endpoint, carrier);
   if (carrier !== remote.key && facts.former) items.push(formerPeer('relay', remote, facts.former));
   const { peer } = facts.relay;
-  const aimed = aimSilent(remote, endpoint, peer, now);
+  const item: PeerItem = { kind: 'peer', plane: 'relay', gateway: remote.gateway.name, key: remote.key, endpoint };
+  // An edge asks a relay, and not the other way: two that ask in step forget each other's answers.
+  const nudged = remote.endpoint.underNat ? {} : nudge(site, item, facts, now);
+  const aimed = 'deeds' in nudged ? nudged : { ...nudged, ...aimSilent(remote, endpoint, peer, now) };
   const seen = peer !== null && peer.lastHandshake > 0 ? peer.endpoint : null;
   const fields = holeFields(site, remote, seen);
   if (fields === null) return { ...NOTHING, items, ...aimed };

@@ -37,7 +37,7 @@ export type Handover =
   /** This node held the tunnel until a moment ago. */
   | { readonly as: 'former' }
   /** This node holds it since a moment ago; before it was the node with this private address. */
-  | { readonly as: 'next'; readonly from: Ip };
+  | { readonly as: 'next'; readonly from: Ip; readonly since: number };
 
 /** A gateway whose active endpoint can be connected to: it has a key. */
 export interface Site {
@@ -103,6 +103,8 @@ export interface RemoteFacts {
   readonly remotePath: Plane | null;
   /** Absent where the remote's active endpoint did not move. */
   readonly former?: Former;
+  /** When its relay-plane peer was last made to ask for a session at once; absent: never. */
+  readonly nudgedAt?: number;
 }
 
 /** All that is not about one remote. */

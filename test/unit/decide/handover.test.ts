@@ -4,9 +4,10 @@ import { carrierOf, handoverWakeAt, isKept, type Part, partInForce } from '#src/
 import { decideRemote } from '#src/decide/remote.js';
 import { HANDOVER_HEARD_MS, HANDOVER_MS, HANDOVER_SWITCH_MS } from '#src/decide/timing.js';
 import type { Overlay, RemoteFacts } from '#src/model/facts.js';
+import type { Gateway } from '#src/model/gateway.js';
 import type { CarryItem, Item, RouteItem } from '#src/model/item.js';
 import type { ItemStep } from '#src/model/step.js';
-import { asSite, gateway, ip, keyOf, peerFacts, prefix, relay, siteFacts, UNSEEN } from './fixtures.js';
+import { asSite, at, gateway, ip, keyOf, peerFacts, prefix, relay, siteFacts, UNSEEN } from './fixtures.js';
 
 const T0 = 1_790_000_000_000;
 const FORMER = { key: keyOf(77), since: T0, direct: true };
@@ -70,7 +71,7 @@ describe("a node's part changes", () => {
   };
   const idle: Part = { role: 'idle', self: null, overlay: null };
 
-  const next = { as: 'next', from: '192.168.1.3' };
+  const next = { as: 'next', from: '192.168.1.3', since: T0 };
   const former = { as: 'former' };
   const cases: [string, Part, Part, number, string, unknown][] = [
     ['the former goes on as it was', edge, member, 0, 'edge', former],
@@ -91,7 +92,7 @@ describe("a node's part changes", () => {
   }
 
   it('the next sends by the former node until its tunnel has a session, and only what is on the tunnel', () => {
-    const handover = { as: 'next', from: ip('192.168.1.3') } as const;
+    const handover = { as: 'next', from: ip('192.168.1.3'), since: T0 } as const;
     const site = siteFacts(gateway(1), [relay(1)], { handover });
     const ways = (session: boolean) =>
       decideRemote(site, relay(1), null, facts(session), T0).items.flatMap((item) =>
@@ -99,6 +100,24 @@ describe("a node's part changes", () => {
       );
     assert.deepEqual(ways(false), ['raven0 240.168.1.3', 'null null']);
     assert.deepEqual(ways(true), ['raven-wg0 null', 'null null']);
+  });
+
+  it('asks again once a second, of who can be asked, until there is a session', () => {
+    const handover = { as: 'next', from: ip('192.168.1.3'), since: T0 } as const;
+    const site = siteFacts(gateway(1), [relay(1)], { handover });
+    const asks = (of: Gateway, after: number, more: Partial<RemoteFacts>, lastHandshake = 0) => {
+      const relayPlane = {
+        peer: peerFacts({ endpoint: at('203.0.113.1'), lastHandshake, receivedAt: T0 }),
+        probe: null,
+      };
+      const { deeds, wakeAt } = decideRemote(site, of, null, { ...UNSEEN, relay: relayPlane, ...more }, T0 + after);
+      return [deeds.map(({ op }) => op), wakeAt - T0];
+    };
+    assert.deepEqual(asks(relay(1), 0, {}), [[], 1000]);
+    assert.deepEqual(asks(relay(1), 1000, {}), [['re-add'], 2000]);
+    assert.deepEqual(asks(relay(1), 1500, { nudgedAt: T0 + 1000 }), [[], 2000]);
+    assert.deepEqual(asks(relay(1), 1500, {}, T0 / 1000), [[], Number.POSITIVE_INFINITY]);
+    assert.deepEqual(asks(relay(1), HANDOVER_MS, {}), [[], Number.POSITIVE_INFINITY]);
   });
 
   it('what is kept are tunnels, from being deleted, and only then', () => {
