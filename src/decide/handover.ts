@@ -42,14 +42,14 @@ export function handoverWakeAt({ former }: RemoteFacts, now: number): number {
  * The first to ask for a session may be too early: the other end may not know it yet, and WireGuard asks again after 5 s
  * only. A peer that is re-added asks at once.
  */
-export function nudge(site: SiteFacts, peer: PeerItem, facts: RemoteFacts, now: number): Pick<Nudge, 'wakeAt'> | Nudge {
+export function nudge(site: SiteFacts, peer: PeerItem, facts: RemoteFacts, now: number): Nudge {
   const { handover } = site;
   const since = handover?.as === 'next' ? handover.since : facts.former?.since;
   const there = facts.relay.peer;
   const settled = since === undefined || now >= since + timing.HANDOVER_MS || (there?.lastHandshake ?? 0) > 0;
-  if (settled || there === null || peer.endpoint === null) return { wakeAt: Number.POSITIVE_INFINITY };
+  if (settled || there === null || peer.endpoint === null) return { deeds: [], wakeAt: Number.POSITIVE_INFINITY };
   const due = Math.max(facts.nudgedAt ?? 0, since) + timing.RE_ADD_MS;
-  if (now < due) return { wakeAt: due };
+  if (now < due) return { deeds: [], wakeAt: due };
   const deed: PeerDeed = { op: 're-add', peer, carries: [], seenRxBytes: there.rxBytes };
   return { deeds: [deed], wakeAt: now + timing.RE_ADD_MS };
 }

@@ -86,8 +86,8 @@ function decideNeighbour(
   const { peer } = facts.relay;
   const item: PeerItem = { kind: 'peer', plane: 'relay', gateway: remote.gateway.name, key: remote.key, endpoint };
   // An edge asks a relay, and not the other way: two that ask in step forget each other's answers.
-  const nudged = remote.endpoint.underNat ? {} : nudge(site, item, facts, now);
-  const aimed = 'deeds' in nudged ? nudged : { ...nudged, ...aimSilent(remote, endpoint, peer, now) };
+  const nudged = remote.endpoint.underNat ? null : nudge(site, item, facts, now);
+  const aimed = nudged !== null && Number.isFinite(nudged.wakeAt) ? nudged : aimSilent(remote, endpoint, peer, now);
   const seen = peer !== null && peer.lastHandshake > 0 ? peer.endpoint : null;
   const fields = holeFields(site, remote, seen);
   if (fields === null) return { ...NOTHING, items, ...aimed };
