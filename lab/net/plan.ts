@@ -229,6 +229,8 @@ export function addNode(plan: Plan, node: NodeArguments): NodePlan {
     attach(plan, box, [address], delay);
   }
   if (mtu) box.ip.push(`link set wan mtu ${mtu}`);
+  // The bridge takes the least of its ports'.
+  if (mtu && inner) namespace(plan, inner.namespace).ip.push(`link set l${home.members + 1} mtu ${mtu}`);
 
   const pod = addNamespace(plan, `${name}-pod`);
   addBridge(box, 'cni0', `${podNet}.1/24`);
