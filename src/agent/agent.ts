@@ -1,5 +1,6 @@
 /** The agent of a node: holds all state, and connects what observes, decides and acts. */
 import type { AgentConfig } from '../config.js';
+import { NodeAddresses } from '../decide/node-addresses.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
@@ -62,7 +63,7 @@ export class Agent {
     this.#stun = config.stun.map(parseStunServer);
     this.#story = story;
     this.#network = new Network(engine);
-    this.gateways = new Gateways(config.node, this.remotes);
+    this.gateways = new Gateways(config.node, this.remotes, config.forwardNodeIp ? new NodeAddresses() : null);
     this.#prober = new Prober(engine);
     const adapters = { engine, driver, network: this.#network, prober: this.#prober };
     this.#executor = new Executor(adapters, story.applied, fault);

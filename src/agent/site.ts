@@ -1,7 +1,7 @@
 /** The facts about the node as a whole, gathered into one value that decide can compare and read. */
 import { overlayOf } from '../decide/members.js';
 import { centralRelay, roleOf, siteOf, sortRelays } from '../decide/relations.js';
-import { contains, type HostPort, type Ip, isIpv4, prefixAddress } from '../model/address.js';
+import { contains, type HostPort, hostPrefix, type Ip, isIpv4, type Prefix, prefixAddress } from '../model/address.js';
 import type { DirectPolicy, Relay, SiteFacts, Underlay } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { PublicKey } from '../model/key.js';
@@ -65,7 +65,10 @@ export function chooseProbeAddress(
   held: readonly NodeAddress[],
   rejected: Ip | null,
 ): Ip | null {
-  const subnets = (own?.nodes.find((candidate) => candidate.nodeName === node)?.subnets ?? []).filter(isIpv4);
+  const self = own?.nodes.find((candidate) => candidate.nodeName === node);
+  // A node's own address may be carried too: it is no pod's.
+  const isPods = (subnet: Prefix) => isIpv4(subnet) && self !== undefined && subnet !== hostPrefix(self.privateIp);
+  const subnets = (self?.subnets ?? []).filter(isPods);
   const published = own?.endpoints.find((endpoint) => endpoint.nodeName === node)?.probeAddress ?? null;
   const candidates = held
     .map((address) => address.ip)
