@@ -43,8 +43,9 @@ export function firewallUpdate(present: FirewallItem, item: FirewallItem): strin
     subnets.length === 0
       ? []
       : [{ [op]: { element: { family: FAMILY, table: TABLE, name: 'local', elem: subnets.map(prefix) } } }];
-  const gone = before.filter((subnet) => !after.includes(subnet));
-  const come = after.filter((subnet) => !before.includes(subnet));
+  const [old, now] = [new Set(before), new Set(after)];
+  const gone = before.filter((subnet) => !now.has(subnet));
+  const come = after.filter((subnet) => !old.has(subnet));
   // Deleted first: one that comes may hold one that goes.
   return JSON.stringify({ nftables: [...elements('delete', gone), ...elements('add', come)] });
 }
