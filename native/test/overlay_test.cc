@@ -4,9 +4,13 @@
 #include <linux/rtnetlink.h>
 
 #include <map>
+#include <string>
+#include <vector>
 
 #include "core/netlink/attribute_reader.h"
+#include "core/netlink/notifications.h"
 #include "core/rtnl/encode.h"
+#include "core/rtnl/jobs.h"
 #include "core/rtnl/neighbours.h"
 #include "test/check.h"
 #include "test/fake_engine.h"
@@ -81,6 +85,43 @@ TEST("overlay: what is read is what there is, and lies are refused") {
     CHECK_EQ(failureOf([&] { decodeNeighbour(messageOf(cut)); }).number(), EBADMSG);
     CHECK_EQ(failureOf([&] { concernsOverlay(messageOf(cut)); }).number(), EBADMSG);
   }
+}
+
+TEST("overlay: captured device and entries") {
+  const auto answer = [](const std::vector<Request>& requests) {
+    const Request& it = requests[0];
+    const char* name = it.type == RTM_GETLINK ? "overlay-link.bin" : it.payload[0] == AF_BRIDGE ? "overlay-fdb.bin" : "overlay-arp.bin";
+    return answering(fixture(name), it.sequence);
+  };
+  JobRunner runner(answer, silent);
+  LinksJob links;
+  runner.run(links);
+  uint32_t index = 0;
+  for (const Link& link : links.links) {
+    if (link.name != "raven0") {
+      CHECK(!link.vxlan);
+      continue;
+    }
+    index = link.index;
+    CHECK_EQ(link.mac->text(), "aa:0f:f0:00:00:02");
+    CHECK_EQ(link.vxlan->vni, 200);
+    CHECK_EQ(link.vxlan->port, 4472);
+    CHECK(!link.vxlan->learning);
+  }
+  CHECK(index != 0);
+  const auto texts = [&](uint8_t family) {
+    std::vector<std::string> found;
+    for (const Datagram& datagram : fixture(family == AF_BRIDGE ? "overlay-fdb.bin" : "overlay-arp.bin")) {
+      eachMessage({datagram.data(), datagram.size()}, [&](const NetlinkMessage& message, uint32_t) {
+        if (message.type != RTM_NEWNEIGH) return;
+        const auto it = decodeNeighbour(message);
+        if (it && it->ifindex == index && it->permanent) found.push_back(it->mac.text() + " " + it->ip.text());
+      });
+    }
+    return found;
+  };
+  CHECK((texts(AF_BRIDGE) == std::vector<std::string>{"00:00:00:00:00:00 192.0.2.7", "aa:0f:f0:00:00:03 192.0.2.3"}));
+  CHECK((texts(AF_INET) == std::vector<std::string>{"aa:0f:f0:00:00:03 240.0.0.3"}));
 }
 
 TEST("overlay: only its own entries count as a change") {

@@ -9,6 +9,7 @@ import { pairName } from './backoff.js';
 import { hasDirectPlane, neighbourItems, remoteEdgeItems } from './desired.js';
 import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
 import { hasSession } from './health.js';
+import { lanAddress, placeToTry } from './lan.js';
 import { memberPath } from './members.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
 import { holeFields } from './publish.js';
@@ -114,7 +115,8 @@ function decideEdge(
   facts: RemoteFacts,
   now: number,
 ): RemoteDecision {
-  const input = pathInput(site, remote, facts, now);
+  const known = pathInput(site, remote, facts, now);
+  const input = { ...known, target: placeToTry(known.target, lanAddress(site, remote), memory, now) };
   const decision = decidePath(memory, input);
   const answeredInRow = currentProbe(decision.memory, facts.direct)?.answeredInRow ?? 0;
   const session = hasSession(facts.direct.peer, now);
@@ -140,6 +142,7 @@ function decideEdge(
 /** What the path's state machine needs to know of this pair. */
 export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now: number): PathInput {
   const { hole } = remote.endpoint;
+  const lan = lanAddress(site, remote);
   const own = site.self?.endpoint ?? null;
   const localType = site.nat?.type ?? own?.natType ?? null;
   const remoteType = remote.endpoint.natType;
@@ -150,7 +153,7 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
     verdict: verdict(site, remote, localType),
     target: hole,
     waitingFor: waitingFor(own?.hole ?? null, hole),
-    fingerprint: [own?.hole, hole]
+    fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan])]
       .map((at) => (at ? formatHostPort(at) : '-'))
       .concat(`${localType}`, `${remoteType}`, remote.key)
       .join(' '),
@@ -173,6 +176,7 @@ function verdict(site: SiteFacts, remote: Site, localType: PathTypes): PairVerdi
       reason: `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`,
     };
   }
+  if (lanAddress(site, remote) !== null) return { may: true, reason: 'both are behind one public address' };
   return pairVerdict(localType, remote.endpoint.natType);
 }
 

@@ -73,10 +73,10 @@ struct LinkCreate {
   std::string kind;
   // For kind "xfrm": which policies and SAs are its own, and the device below it, "" for none.
   uint32_t ifId = 0;
-  std::string link;
+  std::string link = {};
   // For kind "vxlan"; the MAC is its own.
-  std::optional<Vxlan> vxlan;
-  std::optional<Mac> mac;
+  std::optional<Vxlan> vxlan = std::nullopt;
+  std::optional<Mac> mac = std::nullopt;
 };
 
 struct LinkDelete {
