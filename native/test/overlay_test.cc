@@ -120,7 +120,7 @@ TEST("overlay: captured device and entries") {
     }
     return found;
   };
-  CHECK((texts(AF_BRIDGE) == std::vector<std::string>{"00:00:00:00:00:00 192.0.2.7", "aa:0f:f0:00:00:03 192.0.2.3"}));
+  CHECK((texts(AF_BRIDGE) == std::vector<std::string>{"aa:0f:f0:00:00:03 192.0.2.3", "00:00:00:00:00:00 192.0.2.7"}));
   CHECK((texts(AF_INET) == std::vector<std::string>{"aa:0f:f0:00:00:03 240.0.0.3"}));
 }
 
