@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CoraxError, messageOf } from '#src/errors.js';
+import type { DriverName } from '#src/model/names.js';
 import { writeGateways } from './gateways.js';
 import { applyPlan, removeNamespaces } from './net/apply.js';
 import { Faults } from './net/faults.js';
@@ -18,6 +19,8 @@ export interface LabOptions extends LabSpec {
   readonly logs?: string;
   /** Flags that tell an agent where the Gateways are; the lab's own folder unless given. */
   readonly store?: (node: NodePlan) => readonly string[];
+  /** Agents' tunnel driver; WireGuard unless given. */
+  readonly driver?: DriverName;
   /** Nodes reach the host's ports (see InsideOptions.hostPorts). */
   readonly host?: boolean;
 }
@@ -56,7 +59,8 @@ export class Lab {
     const logs = options.logs ?? (kept ? join(kept, basename(this.directory)) : join(this.directory, 'logs'));
     mkdirSync(logs, { recursive: true });
     const store = options.store ?? (() => ['--gateways', this.gateways]);
-    const settings = { store, directory: this.directory, logs, pskFile, stun };
+    const driver = options.driver ?? 'wireguard';
+    const settings = { store, directory: this.directory, logs, pskFile, stun, driver };
     this.#nodes = new Map(plan.nodes.map((node) => [node.name, new LabNode(node, settings, this.faults)]));
   }
 
@@ -147,6 +151,7 @@ export class Lab {
   async destroy(): Promise<void> {
     for (const traffic of this.#traffic) traffic.kill();
     await Promise.all(this.nodes.map((node) => node.kill9()));
+    for (const node of this.nodes) node.killPluto();
     await this.stun?.stop();
     await removeNamespaces();
     rmSync(this.directory, { recursive: true, force: true });

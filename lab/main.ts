@@ -1,5 +1,6 @@
 /** `corax lab`: NATs, relays and edges in network namespaces, to watch and to learn from. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { DriverName } from '#src/model/names.js';
 import { demoCommand } from './demo/command.js';
 import { natTypesCommand } from './demo/nat-types.js';
 import { DEMO_NATS, parseNatKind } from './demo/pairs.js';
@@ -10,6 +11,7 @@ interface DemoFlags {
   readonly natB: NatKind;
   readonly keep?: boolean;
   readonly json?: string;
+  readonly driver: DriverName;
 }
 
 /** `words` are what follows "corax lab"; resolves to the exit code. Errors are CoraxErrors, for the caller to tell. */
@@ -23,6 +25,7 @@ export async function main(words: readonly string[]): Promise<number> {
 Examples:
   corax lab demo
   corax lab demo --nat-a symmetric --nat-b full-cone --json report.json
+  corax lab demo --driver libreswan
   corax lab demo --keep
   corax lab nat-types
 
@@ -38,13 +41,15 @@ Exit codes: 0 all went as these NATs allow, 1 it did not, or an error, 130 stopp
     .option('--nat-b <kind>', "edge-b's NAT, likewise", natKind, 'restricted-cone')
     .option('--keep', 'stay at the end, with a shell beside the lab')
     .option('--json <file>', 'write a report: {"pairs": [...]}')
-    .addOption(new Option('--driver <driver>', 'tunnel driver').choices(['wireguard']).default('wireguard'))
+    .addOption(
+      new Option('--driver <driver>', 'tunnel driver').choices(['wireguard', 'libreswan']).default('wireguard'),
+    )
     .addHelpText(
       'after',
       '\nExit code: 0 the path went direct, or these NATs allow none and the relay carries the traffic; 1 else.',
     )
-    .action(async ({ natA, natB, keep = false, json }: DemoFlags) => {
-      code = await demoCommand({ natA, natB, keep, json: json ?? null });
+    .action(async ({ natA, natB, keep = false, json, driver }: DemoFlags) => {
+      code = await demoCommand({ natA, natB, keep, json: json ?? null, driver });
     });
   program
     .command('nat-types')

@@ -5,13 +5,14 @@ import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CoraxError } from '#src/errors.js';
+import { DRIVER_DEVICES, type DriverName, type Plane } from '#src/model/names.js';
 import { type PeerStatus, type Status, statusSchema } from '#src/model/status.js';
 import { inside } from './net/apply.js';
 import type { Faults } from './net/faults.js';
 import type { NatSettings } from './net/nat.js';
 import type { NatPlan, NodePlan } from './net/plan.js';
 import { hostFirewall } from './net/rules.js';
-import { exited, type RunOptions, type RunResult, run, spawnBound, stopProcess } from './process.js';
+import { exited, isAlive, type RunOptions, type RunResult, run, spawnBound, stopProcess } from './process.js';
 
 /** dist/main.js, seen from dist/lab/node.js. */
 export const MAIN = join(dirname(fileURLToPath(import.meta.url)), '..', 'main.js');
@@ -27,6 +28,7 @@ export interface NodeSettings {
   readonly logs: string;
   readonly pskFile: string;
   readonly stun: readonly string[];
+  readonly driver: DriverName;
 }
 
 export class LabNode {
@@ -52,15 +54,20 @@ export class LabNode {
     return this.plan.name;
   }
 
+  /** The plane's device. */
+  device(plane: Plane): string {
+    return DRIVER_DEVICES[this.#settings.driver][plane];
+  }
+
   get agentPid(): number | null {
     return this.#agent?.pid ?? null;
   }
 
   /** The agent's command line, as a person would type it in the node's namespace. */
   agentCommand(extra: readonly string[] = []): string[] {
-    const { store, pskFile, stun } = this.#settings;
+    const { store, pskFile, stun, driver } = this.#settings;
     const flags = ['--node', this.name, ...store(this.plan), '--state-dir', this.stateDirectory];
-    flags.push('--socket', this.socket, '--psk-file', pskFile);
+    flags.push('--socket', this.socket, '--psk-file', pskFile, '--driver', driver);
     flags.push('--metrics-addr', '127.0.0.1:10265', '--health-addr', '127.0.0.1:10275');
     return [process.execPath, MAIN, 'agent', ...flags, ...stun.flatMap((server) => ['--stun', server]), ...extra];
   }
@@ -105,6 +112,18 @@ export class LabNode {
     const done = exited(agent);
     agent.kill('SIGKILL');
     await done;
+  }
+
+  /** Of the pluto that the node's agent keeps; null while none is recorded. */
+  get plutoPid(): number | null {
+    const file = join(this.stateDirectory, 'pluto/run/pluto.pid');
+    return existsSync(file) ? Number(readFileSync(file, 'utf8')) || null : null;
+  }
+
+  /** It outlives its agent, whatever ends that one. */
+  killPluto(): void {
+    const pid = this.plutoPid;
+    if (pid !== null && isAlive(pid)) process.kill(pid, 'SIGKILL');
   }
 
   async restart(how: 'stop' | 'kill9' = 'stop', extra: readonly string[] = []): Promise<void> {

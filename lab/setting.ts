@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CoraxError } from '#src/errors.js';
+import type { DriverName } from '#src/model/names.js';
 import { offerPorts } from './host-ports.js';
 import { HOST_ADDRESS } from './net/host-access.js';
 import { compileNetsetup } from './net/netsetup.js';
@@ -27,19 +28,27 @@ export const LAB_DIRECTORY = '/run/corax-lab';
 
 /** What a lab asks of a kernel, tried in network namespaces of their own; exit code 0 = all there. */
 const TRIAL = `
-modprobe -q -a wireguard sch_netem nf_conntrack_netlink 2>/dev/null
+modprobe -q -a wireguard sch_netem nf_conntrack_netlink 2>/dev/null || :
 ip link add wg0 type wireguard && ip link add a0 type veth peer name b0 &&
 tc qdisc add dev a0 root netem delay 1ms &&
 echo 'table ip t { chain c { type nat hook postrouting priority 100; masquerade; }; }' | nft -f -
 `;
 
+/** And what Libreswan takes beside. */
+const IPSEC_TRIAL = `
+modprobe -q -a esp4 xfrm_interface gcm 2>/dev/null || :
+ip link add x0 type xfrm if_id 1 &&
+ip xfrm state add src 127.0.0.1 dst 127.0.0.1 proto esp spi 1 mode tunnel aead 'rfc4106(gcm(aes))' 0x${'00'.repeat(20)} 128
+`;
+
 /** CORAX_LAB=vm|host decides; else the host where its kernel has all that it takes. */
-export async function chooseLane(): Promise<Lane> {
+export async function chooseLane(driver: DriverName = 'wireguard'): Promise<Lane> {
   const wish = process.env.CORAX_LAB ?? '';
   if (wish === 'vm' || wish === 'host') return wish;
   if (wish !== '') throw new CoraxError('CORAX_LAB', `CORAX_LAB is "${wish}"; it may be vm or host`);
   if (process.getuid?.() !== 0) return 'vm';
-  const trial = await run(['unshare', '--net', 'sh', '-c', TRIAL], { allowFailure: true });
+  const script = driver === 'libreswan' ? `(${TRIAL}) && (${IPSEC_TRIAL})` : TRIAL;
+  const trial = await run(['unshare', '--net', 'sh', '-c', script], { allowFailure: true });
   return trial.code === 0 ? 'host' : 'vm';
 }
 

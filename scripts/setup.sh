@@ -40,6 +40,7 @@ build='g++ make python3 libnftables-dev'
 network='iproute2 nftables conntrack iputils-ping wireguard-tools libreswan debootstrap coturn kmod procps util-linux systemd'
 machine='qemu-system-x86 busybox-static'
 browser='chromium'
+watching='prometheus'
 other='g++-aarch64-linux-gnu qemu-user-static'
 
 # Whether this kernel can carry a lab by itself, as far as the tools for trying are there (lab/setting.ts tries
@@ -71,7 +72,7 @@ policy=/usr/sbin/policy-rc.d
 [ ! -e "$policy" ] || ! grep -q 'written by corax' "$policy" || rm -f "$policy"
 
 # --- system packages -------------------------------------------------------------------------------------------
-wanted="$build $network $browser"
+wanted="$build $network $browser $watching"
 kernel_is_enough || wanted="$wanted $machine"
 [ -z "$full" ] || wanted="$wanted $other"
 if command -v dpkg-query >/dev/null && grep -q '^ID=debian' /etc/os-release 2>/dev/null; then
@@ -101,17 +102,20 @@ Run this as root, or install them: apt-get install --no-install-recommends $miss
       # shellcheck disable=SC2086
       step 'installing again' install $missing
     }
+    # deb-systemd-helper works for maintainer scripts only.
     stay_off() {
-      ! command -v deb-systemd-helper >/dev/null || deb-systemd-helper disable "$1.service" >/dev/null 2>&1 || true
+      ! command -v deb-systemd-helper >/dev/null ||
+        DPKG_MAINTSCRIPT_PACKAGE="$1" deb-systemd-helper disable "$1.service" >/dev/null 2>&1 || true
       ! command -v update-rc.d >/dev/null || update-rc.d "$1" disable >/dev/null 2>&1 || true
     }
     case " $missing" in *' coturn '*) stay_off coturn ;; esac
     case " $missing" in *' libreswan '*) stay_off ipsec ;; esac
+    case " $missing" in *' prometheus '*) stay_off prometheus ;; esac
     [ ! -e "$policy" ] || ! grep -q 'written by corax' "$policy" || rm -f "$policy"
   fi
 else
   # Not Debian: what matters are the programs, whoever packaged them.
-  programs='g++ make python3 ip nft conntrack ping wg ipsec certutil debootstrap turnserver modprobe setpriv nsenter chromium'
+  programs='g++ make python3 ip nft conntrack ping wg ipsec certutil debootstrap turnserver prometheus promtool modprobe setpriv nsenter chromium'
   kernel_is_enough || programs="$programs qemu-system-x86_64 busybox"
   absent=
   for program in $programs; do command -v "$program" >/dev/null || absent="$absent $program"; done

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Set-up, then every test in one run of node's test runner.
-#   sh scripts/test.sh [unit|native|kube|libreswan|deploy|lab|cluster|full]     nothing = all but the long ones
+#   sh scripts/test.sh [unit|native|kube|libreswan|deploy|metrics|lab|cluster|full]     nothing = all but the long ones
 # unit    pure logic and parsers, and the linters
 # native  the addon against the host's kernel, and its C++ tests under sanitizers
 # kube    the Kubernetes store against a real kube-apiserver and etcd (built from Go modules the first time)
 # libreswan  our messages against Debian's whack and pluto, 4.10 and (in a root of Debian 13, made the first time) 5.2
 # deploy  the image's root file system and the systemd unit
+# metrics what Prometheus makes of the metrics, rules and dashboards, with agents in the lab
 # lab     NATs, WireGuard and agents: on the host's kernel where it can, else in a micro-VM
 # cluster whole gateways, of several nodes, and clusters that are half raven: as the lab
 # full    everything, with the lab's long variants (CORAX_LAB_FULL=1), the Containerfile and arm64
@@ -20,16 +21,17 @@ case $lane in
   kube) lanes='test/kube' ;;
   libreswan) lanes='test/libreswan' ;;
   deploy) lanes='test/deploy' ;;
+  metrics) lanes='test/metrics' ;;
   lab) lanes='test/lab' ;;
   cluster) lanes='test/cluster' ;;
   full)
-    lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/lab test/cluster test/full'
+    lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/cluster test/full'
     setup=--full
     export CORAX_LAB_FULL=1
     ;;
-  all) lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/lab test/cluster' ;;
+  all) lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/cluster' ;;
   *)
-    echo "test: no lane is called $lane; there are unit, native, kube, libreswan, deploy, lab, cluster and full" >&2
+    echo "test: no lane is called $lane; there are unit, native, kube, libreswan, deploy, metrics, lab, cluster and full" >&2
     exit 2
     ;;
 esac

@@ -12,6 +12,7 @@ import { chooseStore } from './config/store.js';
 import { CoraxError, codeOf, messageOf } from './errors.js';
 import { type Ip, isLoopback } from './model/address.js';
 import type { DirectPolicy } from './model/facts.js';
+import type { DriverName } from './model/names.js';
 import type { Secret } from './model/secret.js';
 
 export interface ListenAddress {
@@ -23,7 +24,9 @@ export type LogLevel = OptionValue<'logLevel'>;
 
 interface CommonConfig {
   readonly nodeIp: Ip | null;
-  readonly driver: 'wireguard';
+  readonly driver: DriverName;
+  /** Absolute; of a pluto that somebody else keeps. Null: the agent keeps its own. */
+  readonly plutoSocket: string | null;
   /** "host:port" each. */
   readonly stun: readonly string[];
   /** Absolute. */
@@ -32,6 +35,12 @@ interface CommonConfig {
   readonly socket: string;
   /** Null: not served. */
   readonly metrics: ListenAddress | null;
+  readonly metricsOptions: {
+    /** Peers that have series of their own. */
+    readonly maxPeers: number;
+    /** Peers also under the names of MindFlavor's exporter. */
+    readonly wireguardNames: boolean;
+  };
   readonly health: ListenAddress | null;
   /** Served on the health address. */
   readonly statusPage: boolean;
@@ -65,6 +74,7 @@ export const DEFAULT_STATE_DIR = '/var/lib/corax';
 export const DEFAULT_SOCKET = '/run/corax/agent.sock';
 export const METRICS_PORT = 10265;
 export const HEALTH_PORT = 10275;
+const DEFAULT_MAX_PEERS = 10_000;
 const CONFIG_FILE_LIMIT = 1 << 20;
 
 /** Flags in commander's camelCase, raven's among them; `config` and `cleanup` beside the options. */
@@ -96,7 +106,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
   const raw = gather(flags, env);
   const problems: string[] = [];
   const values = check(raw, problems);
-  const file = (key: 'stateDir' | 'socket' | 'gateways' | 'kubeconfig' | 'pskFile') => {
+  const file = (key: 'stateDir' | 'socket' | 'plutoSocket' | 'gateways' | 'kubeconfig' | 'pskFile') => {
     const value = values[key];
     return value === undefined ? undefined : path.resolve(raw.get(key)?.base ?? '.', value);
   };
@@ -104,8 +114,8 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
   const cleanup = flags.cleanup === true;
   const gateways = file('gateways');
   if (gateways !== undefined) checkFolder(gateways, raw.get('gateways')?.source ?? '', problems);
-  if (values.driver === 'libreswan') {
-    problems.push(`${describe(raw.get('driver'))}: the libreswan driver is not in this version yet, use wireguard`);
+  if (raw.has('plutoSocket') && values.driver !== 'libreswan') {
+    problems.push(`${describe(raw.get('plutoSocket'))}: pluto is the libreswan driver's (--driver libreswan)`);
   }
   if (values.direct === 'demand') {
     problems.push(`${describe(raw.get('direct'))}: direct planes on demand are not in this version yet, use auto`);
@@ -131,11 +141,16 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
 
   const common: CommonConfig = {
     nodeIp,
-    driver: 'wireguard',
+    driver: values.driver ?? 'wireguard',
+    plutoSocket: file('plutoSocket') ?? null,
     stun: values.stun ?? [],
     stateDir: file('stateDir') ?? DEFAULT_STATE_DIR,
     socket: file('socket') ?? DEFAULT_SOCKET,
     metrics,
+    metricsOptions: {
+      maxPeers: values.metricsMaxPeers ?? DEFAULT_MAX_PEERS,
+      wireguardNames: values.metricsWireguardNames === 'on',
+    },
     health,
     statusPage: statusPage(values.statusPage ?? 'auto', health),
     direct: directPolicy(values.direct) ?? ravenDirect(flags) ?? 'auto',

@@ -18,6 +18,7 @@ export const ERROR_CODES = {
   CORAX_NETLINK: 'The kernel refused a netlink request.',
   CORAX_NFT: 'The kernel or libnftables refused a firewall transaction.',
   CORAX_PLUTO: 'pluto could not be spoken to, or its answer is none.',
+  CORAX_ROGUE: 'Somebody without the pre-shared key, or with an ID of nobody, was refused.',
   CORAX_CLOSED: 'The native engine is closed.',
   CORAX_QUEUE_FULL: 'The native engine has too much to do.',
   CORAX_LAB: 'The lab could not be built or run.',

@@ -360,6 +360,13 @@ export type NativeEvent =
   | { readonly type: 'remote-state'; readonly address: string; readonly tos: number; readonly state: number }
   | XfrmEvent
   /**
+   * A handshake that this node began was answered from there; milliseconds between the two packets on the device, by the
+   * kernel's stamps. At most 500 a second are told.
+   */
+  | { readonly type: 'handshake'; readonly address: string; readonly port: number; readonly rttMs: number }
+  /** This node answered handshakes of others: told at most ten times a second, however many there were. */
+  | { readonly type: 'answered' }
+  /**
    * The kernel dropped netlink events (ENOBUFS), the queue to JavaScript was full, or a socket failed: look at
    * everything again. What failed is gone: watchNetwork(), watchXfrm(), rawOpen(), stunTap() and probeSet() open it anew,
    * the last without the targets of before, which probeSnapshot() then does not list.
@@ -378,6 +385,8 @@ export interface EngineStats {
   readonly queueLength: number;
   readonly probesSent: number;
   readonly nftTransactions: number;
+  /** Initiations of WireGuard handshakes that came while the tap was open and that this node has not answered. */
+  readonly handshakesUnanswered: number;
 }
 
 export interface Engine {
@@ -428,6 +437,14 @@ export interface Engine {
    * sees too comes twice. It looks at every packet that comes in: leave it open no longer than needed. Idempotent.
    */
   stunTap(on: boolean): Promise<void>;
+
+  /**
+   * Taps WireGuard's handshakes from and to these ports of this node on one device: 'handshake' and 'answered' events,
+   * and {@link EngineStats.handshakesUnanswered}. IPv4 only. Replaces what was tapped before, null taps nothing; the same
+   * again is no error. Of everything that leaves by the device the kernel makes a copy to look at, which costs it some
+   * 100 ns a packet.
+   */
+  handshakeTap(options: { readonly device: string; readonly ports: readonly number[] } | null): Promise<void>;
 
   /** Adds or changes targets (by id; counters and RTT stay where source, destination and tos stay). */
   probeSet(targets: readonly ProbeTarget[]): Promise<void>;

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CoraxError } from '#src/errors.js';
+import type { DriverName } from '#src/model/names.js';
 import type { NatKind } from '../net/nat.js';
 import { chooseLane, runInside } from '../setting.js';
 import { type PairResult, parseDemoEvent } from './events.js';
@@ -16,15 +17,16 @@ export interface DemoOptions {
   readonly natA: NatKind;
   readonly natB: NatKind;
   readonly keep: boolean;
+  readonly driver: DriverName;
   /** Where the report goes. */
   readonly json: string | null;
 }
 
 /** Exit code 0: the path went direct, or these NATs allow none and the relay carries the traffic. */
-export async function demoCommand({ natA, natB, keep, json }: DemoOptions): Promise<number> {
+export async function demoCommand({ natA, natB, keep, json, driver }: DemoOptions): Promise<number> {
   // Found out before minutes have gone into it.
   if (json !== null) writeReport(json, []);
-  const lane = await chooseLane();
+  const lane = await chooseLane(driver);
   const view = new DemoView();
   view.begin(natA, natB);
   let result: PairResult | null = null;
@@ -35,7 +37,7 @@ export async function demoCommand({ natA, natB, keep, json }: DemoOptions): Prom
         ? 'this kernel lacks WireGuard or netem: starting the micro-VM'
         : 'starting in namespaces of its own',
     );
-    const command = [process.execPath, INSIDE, natA, natB, ...(keep ? ['keep'] : [])];
+    const command = [process.execPath, INSIDE, natA, natB, driver, ...(keep ? ['keep'] : [])];
     code = await runInside(command, {
       lane,
       terminal: keep,

@@ -1,6 +1,6 @@
 /**
  * The demo, where labs can be built: two edges behind NATs, a relay, a STUN server, an agent a node.
- * Arguments: the kinds of NAT of edge-a and edge-b, and "keep" to stay at the end.
+ * Arguments: the kinds of NAT of edge-a and edge-b, the tunnel driver, and "keep" to stay at the end.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -143,8 +143,9 @@ async function keep(lab: Lab): Promise<void> {
   process.stdout.write(`${CONSOLE_CLOSED}\n`);
 }
 
-const [natA = '', natB = '', stay] = process.argv.slice(2);
+const [natA = '', natB = '', driver = '', stay] = process.argv.slice(2);
 if (!isNatKind(natA) || !isNatKind(natB)) throw new Error(`unknown NAT: ${natA}, ${natB}`);
+if (driver !== 'wireguard' && driver !== 'libreswan') throw new Error(`unknown driver: ${driver}`);
 let lab: Lab | null = null;
 try {
   say({ type: 'step', text: 'building the network: an internet, two NATs, three nodes, their pods, a STUN server' });
@@ -155,6 +156,7 @@ try {
     ],
     relays: [{ name: 'relay-1' }],
     delays: 'proposal',
+    driver,
   });
   say({ type: 'step', text: 'starting an agent on each node' });
   await Promise.all(lab.nodes.map((node) => node.startAgent()));

@@ -74,8 +74,7 @@ function pidOf(node: LabNode): number {
 
 /** Puts the route that is the path to another site on a plane's device, by hand. */
 export async function forcePath(node: LabNode, to: LabNode, plane: 'relay' | 'direct'): Promise<void> {
-  const device = plane === 'relay' ? 'raven-wg0' : 'raven-wg1';
-  const route = [to.plan.podSubnet, 'dev', device, 'src', node.plan.bridgeAddress, 'table', '9028'];
+  const route = [to.plan.podSubnet, 'dev', node.device(plane), 'src', node.plan.bridgeAddress, 'table', '9028'];
   await node.exec(['ip', 'route', 'replace', ...route]);
 }
 

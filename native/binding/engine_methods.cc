@@ -146,6 +146,12 @@ Napi::Value EngineObject::stunTap(const Info& info) {
   return submit(info.Env(), std::make_unique<StunTapJob>(args::boolean(info[0], "on")), nothing);
 }
 
+Napi::Value EngineObject::handshakeTap(const Info& info) {
+  TapOptions options = readTapOptions(info[0]);
+  return submit(info.Env(), std::make_unique<HandshakeTapJob>(std::move(options.device), std::move(options.ports)),
+                nothing);
+}
+
 Napi::Value EngineObject::probeSet(const Info& info) {
   return submit(info.Env(), std::make_unique<ProbeSetJob>(readProbeTargets(info[0])), nothing);
 }
@@ -174,6 +180,7 @@ Napi::Value EngineObject::stats(const Info& info) {
   set("queueLength", engine_->queueLength());
   set("probesSent", counters.probesSent);
   set("nftTransactions", counters.nftTransactions);
+  set("handshakesUnanswered", counters.handshakesUnanswered);
   return result;
 }
 
@@ -202,6 +209,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::rawOpen>("rawOpen"),
                          InstanceMethod<&EngineObject::rawSend>("rawSend"),
                          InstanceMethod<&EngineObject::stunTap>("stunTap"),
+                         InstanceMethod<&EngineObject::handshakeTap>("handshakeTap"),
                          InstanceMethod<&EngineObject::probeSet>("probeSet"),
                          InstanceMethod<&EngineObject::probeRemove>("probeRemove"),
                          InstanceMethod<&EngineObject::probeSnapshot>("probeSnapshot"),

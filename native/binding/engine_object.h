@@ -48,6 +48,7 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
   Napi::Value rawOpen(const Info& info);
   Napi::Value rawSend(const Info& info);
   Napi::Value stunTap(const Info& info);
+  Napi::Value handshakeTap(const Info& info);
   Napi::Value probeSet(const Info& info);
   Napi::Value probeRemove(const Info& info);
   Napi::Value probeSnapshot(const Info& info);

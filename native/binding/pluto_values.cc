@@ -29,6 +29,12 @@ class Fields {
     const Napi::Value value = get(field);
     return value.IsNull() ? std::nullopt : std::optional(args::integer(value, name(field), min, max));
   }
+  bool isSecond(const char* field, const std::string& first, const std::string& second) const {
+    const Napi::Value value = get(field);
+    const std::string word = value.IsString() ? args::text(value, name(field), 64) : "";
+    if (word != first && word != second) args::refuse(value.Env(), name(field), "'" + first + "' or '" + second + "'");
+    return word == second;
+  }
   bool flag(const char* field) const {
     return args::optional(get(field), [&](const Napi::Value& it) { return args::boolean(it, name(field)); }).value_or(false);
   }
@@ -57,6 +63,7 @@ PlutoConnection readConnection(const Napi::Value& value, const std::string& name
   PlutoConnection connection{readEnd(fields.get("local"), fields.name("local")),
                              readEnd(fields.get("remote"), fields.name("remote"))};
   connection.dpdDelayS = fields.integer("dpdDelayS", 1, 3600);
+  connection.restarts = fields.isSecond("dpdAction", "clear", "restart");
   connection.retransmitTimeoutS = fields.integer("retransmitTimeoutS", 1, 3600);
   connection.retransmitIntervalMs = fields.integer("retransmitIntervalMs", 1, 60'000);
   connection.ifId = fields.integerOrNull("ifId", 1, maxIfId);

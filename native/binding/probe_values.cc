@@ -82,20 +82,38 @@ struct ToValue {
     result.Set("state", number(env, event.state));
     return result;
   }
+  Napi::Value operator()(HandshakeEvent&& event) const {
+    const Napi::Object result = object("handshake");
+    result.Set("address", text(event.address));
+    result.Set("port", number(env, event.port));
+    result.Set("rttMs", number(env, event.rttMs));
+    return result;
+  }
+  Napi::Value operator()(AnsweredEvent&&) const { return object("answered"); }
 };
 
 }  // namespace
 
-RawOptions readRawOptions(const Napi::Value& value) {
-  const Napi::Object object = args::object(value, "options");
-  const Napi::Array ports = args::array(object.Get("ports"), "options.ports", RawUdp::maxPorts);
-  RawOptions options{{}, args::integer(object.Get("fwmark"), "options.fwmark", 0, UINT32_MAX)};
+std::vector<uint16_t> readPorts(const Napi::Value& value) {
+  const Napi::Array ports = args::array(value, "options.ports", RawUdp::maxPorts);
   const uint32_t count = ports.Length();
   if (count == 0) args::refuse(value.Env(), "options.ports", "at least one port");
+  std::vector<uint16_t> result;
   for (uint32_t index = 0; index < count; index++) {
-    options.ports.push_back(args::port(ports.Get(index), "options.ports[" + std::to_string(index) + "]"));
+    result.push_back(args::port(ports.Get(index), "options.ports[" + std::to_string(index) + "]"));
   }
-  return options;
+  return result;
+}
+
+RawOptions readRawOptions(const Napi::Value& value) {
+  const Napi::Object object = args::object(value, "options");
+  return {readPorts(object.Get("ports")), args::integer(object.Get("fwmark"), "options.fwmark", 0, UINT32_MAX)};
+}
+
+TapOptions readTapOptions(const Napi::Value& value) {
+  if (value.IsNull()) return {};
+  const Napi::Object object = args::object(value, "options");
+  return {args::device(object.Get("device"), "options.device"), readPorts(object.Get("ports"))};
 }
 
 std::vector<RawDatagram> readRawPackets(const Napi::Value& value) {

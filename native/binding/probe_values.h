@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <string>
 #include <vector>
 
 #include "core/event.h"
@@ -16,6 +17,13 @@ struct RawOptions {
   uint32_t fwmark;
 };
 
+// Without a device nothing is to be tapped.
+struct TapOptions {
+  std::string device;
+  std::vector<uint16_t> ports;
+};
+
+TapOptions readTapOptions(const Napi::Value& value);
 RawOptions readRawOptions(const Napi::Value& value);
 std::vector<RawDatagram> readRawPackets(const Napi::Value& value);
 std::vector<ProbeTarget> readProbeTargets(const Napi::Value& value);

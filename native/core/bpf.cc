@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "core/failure.h"
+#include "core/handshake_packet.h"
 #include "core/probe_packet.h"
 #include "core/udp_packet.h"
 
@@ -129,6 +130,27 @@ BpfProgram stunFilter() {
   a.common(IPPROTO_UDP);
   a.stunLength();
   a.stunResponse();
+  return a.finish();
+}
+
+BpfProgram handshakeFilter(const std::vector<uint16_t>& ports) {
+  using A = Assembler;
+  A a;
+  a.common(IPPROTO_UDP);
+  a.load(loadHalfX, 4);
+  a.jump(equal, udpHeaderSize + initiationSize, A::next, A::second);
+  a.load(loadWordX, udpHeaderSize);
+  a.jump(equal, initiationStart, A::third, A::drop);
+  a.bind(A::second);
+  a.jump(equal, udpHeaderSize + responseSize, A::next, A::drop);
+  a.load(loadWordX, udpHeaderSize);
+  a.jump(equal, responseStart, A::third, A::drop);
+  a.bind(A::third);
+  a.load(loadHalfX, 0);
+  for (const uint16_t port : ports) a.jump(equal, port, A::accept, A::next);
+  a.load(loadHalfX, 2);
+  for (size_t i = 0; i < ports.size(); ++i)
+    a.jump(equal, ports[i], A::accept, i + 1 < ports.size() ? A::next : A::drop);
   return a.finish();
 }
 

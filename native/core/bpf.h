@@ -21,6 +21,10 @@ BpfProgram stunFilter(const std::vector<uint16_t>& ports);
 // Passes the same to any port.
 BpfProgram stunFilter();
 
+// Passes unfragmented UDP from or to one of `ports` (host byte order, at most 64) that is as long as, and starts as,
+// WireGuard's handshake initiation or response (handshake_packet.h).
+BpfProgram handshakeFilter(const std::vector<uint16_t>& ports);
+
 // Passes unfragmented ICMP echoes of ours (probe_packet.h): replies that carry `token`, requests that do not.
 BpfProgram probeFilter(uint64_t token);
 

@@ -51,9 +51,21 @@ struct XfrmEvent {
   Ip destination;
 };
 
+// A handshake that this node began was answered.
+struct HandshakeEvent {
+  in_addr address;
+  // Host byte order.
+  uint16_t port;
+  double rttMs;
+};
+
+// Somebody else's was, by this node; several may have been since the last time.
+struct AnsweredEvent {};
+
 struct OverrunEvent {};
 
-using Event = std::variant<NetworkEvent, RawEvent, ProbeEvent, RemoteStateEvent, XfrmEvent, OverrunEvent>;
+using Event = std::variant<NetworkEvent, RawEvent, ProbeEvent, RemoteStateEvent, XfrmEvent, HandshakeEvent, AnsweredEvent,
+                           OverrunEvent>;
 
 // Called on the native thread, from onReadable and onDeadline only; must not call back into its source. False: there
 // was no room, and nobody will hear of it.

@@ -42,6 +42,11 @@ Job::Step StunTapJob::step(Kernel& kernel) {
   return Step::done;
 }
 
+Job::Step HandshakeTapJob::step(Kernel& kernel) {
+  kernel.tapHandshakes(device_, ports_);
+  return Step::done;
+}
+
 Job::Step ProbeSetJob::step(Kernel& kernel) {
   try {
     kernel.prober().set(targets_);

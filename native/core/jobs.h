@@ -1,4 +1,4 @@
-// What Engine.nft(), rawOpen(), rawSend(), stunTap(), probeSet(), probeRemove() and probeSnapshot() do.
+// What Engine.nft(), rawOpen(), rawSend(), stunTap(), handshakeTap(), probeSet(), probeRemove() and probeSnapshot() do.
 #pragma once
 
 #include <optional>
@@ -50,6 +50,18 @@ class StunTapJob final : public Job {
 
  private:
   bool on_;
+};
+
+class HandshakeTapJob final : public Job {
+ public:
+  // Without a device it is closed.
+  HandshakeTapJob(std::string device, std::vector<uint16_t> ports)
+      : device_(std::move(device)), ports_(std::move(ports)) {}
+  Step step(Kernel& kernel) override;
+
+ private:
+  std::string device_;
+  std::vector<uint16_t> ports_;
 };
 
 class ProbeSetJob final : public Job {

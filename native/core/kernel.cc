@@ -2,9 +2,11 @@
 
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 
 #include <cerrno>
 
+#include "core/handshake_tap.h"
 #include "core/icmp_prober.h"
 #include "core/netlink/attribute_reader.h"
 #include "core/nft.h"
@@ -50,6 +52,7 @@ Kernel::~Kernel() {
   if (xfrmWatch_) reactor_.remove(*xfrmWatch_);
   if (raw_) reactor_.remove(*raw_);
   if (stunTap_) reactor_.remove(*stunTap_);
+  if (handshakeTap_) reactor_.remove(*handshakeTap_);
   if (probeTap_) reactor_.remove(*probeTap_);
   if (prober_) reactor_.remove(*prober_);
 }
@@ -108,6 +111,19 @@ void Kernel::tapStun(bool on) {
   }
 }
 
+void Kernel::tapHandshakes(const std::string& device, const std::vector<uint16_t>& ports) {
+  // A device that was made anew has another number.
+  const auto ifindex = device.empty() ? 0 : static_cast<int>(if_nametoindex(device.c_str()));
+  if (handshakeTap_ && handshakeTap_->ifindex() == ifindex && handshakeTap_->ports() == ports) return;
+  if (handshakeTap_) reactor_.remove(*handshakeTap_);
+  handshakeTap_.reset();
+  if (device.empty()) return;
+  if (ifindex == 0) throw Failure::system(FailureCode::socket, "tap " + device, ENODEV);
+  auto tap = std::make_unique<HandshakeTap>(ifindex, ports, counters_.handshakesUnanswered, sink_);
+  reactor_.add(*tap);
+  handshakeTap_ = std::move(tap);
+}
+
 uint64_t Kernel::probesSent() const { return lostProbersSent_ + (prober_ ? prober_->probesSent() : 0); }
 
 void Kernel::lose(EventSource& source) {
@@ -123,6 +139,7 @@ void Kernel::lose(EventSource& source) {
   if (&source == xfrmWatch_.get()) xfrmWatch_.reset();
   if (&source == raw_.get()) raw_.reset();
   if (&source == stunTap_.get()) stunTap_.reset();
+  if (&source == handshakeTap_.get()) handshakeTap_.reset();
 }
 
 IcmpProber& Kernel::prober() {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/event.h"
 #include "core/netlink/socket.h"
@@ -13,6 +14,7 @@
 
 namespace corax {
 
+class HandshakeTap;
 class IcmpProber;
 class NetworkWatch;
 class Nft;
@@ -31,6 +33,8 @@ struct Counters {
   std::atomic<uint64_t> wireguardPeers{0};
   std::atomic<uint64_t> probesSent{0};
   std::atomic<uint64_t> nftTransactions{0};
+  // Initiations of others that this node has not answered.
+  std::atomic<uint64_t> handshakesUnanswered{0};
 };
 
 class Kernel {
@@ -72,6 +76,9 @@ class Kernel {
   RawUdp* raw() { return raw_.get(); }
   // Open already, or closed already, is no error.
   void tapStun(bool on);
+  // On this device from now on, in place of the one before; "" closes it. The same again is no error. Throws Failure
+  // (socket), ENODEV for a device that is not there.
+  void tapHandshakes(const std::string& device, const std::vector<uint16_t>& ports);
   IcmpProber& prober();
   bool hasProber() const { return prober_ != nullptr; }
   // By all probers that there were.
@@ -100,6 +107,7 @@ class Kernel {
   std::unique_ptr<Nft> nft_;
   std::unique_ptr<RawUdp> raw_;
   std::unique_ptr<StunTap> stunTap_;
+  std::unique_ptr<HandshakeTap> handshakeTap_;
   std::unique_ptr<IcmpProber> prober_;
   std::unique_ptr<ProbeTap> probeTap_;
   uint64_t lostProbersSent_ = 0;

@@ -33,27 +33,31 @@ std::array<uint8_t, udpHeaderSize> udpHeader(in_addr source, uint16_t sourcePort
   return header;
 }
 
-std::optional<StunPacket> parseStunResponse(Bytes packet) {
+std::optional<UdpPacket> parseUdp(Bytes packet) {
   if (packet.size < 20 || packet.data[0] >> 4 != 4) return std::nullopt;
   const uint8_t* ip = packet.data;
   const size_t headerSize = size_t{ip[0] & 0xfu} * 4;
   const size_t total = get16(ip + 2);
-  if (headerSize < 20 || total > packet.size || total < headerSize + udpHeaderSize + stunHeaderSize)
-    return std::nullopt;
+  if (headerSize < 20 || total > packet.size || total < headerSize + udpHeaderSize) return std::nullopt;
   if (ip[9] != IPPROTO_UDP || (get16(ip + 6) & 0x3fff) != 0) return std::nullopt;
 
   const uint8_t* udp = ip + headerSize;
   const size_t length = get16(udp + 4);
-  if (length < udpHeaderSize + stunHeaderSize || length > total - headerSize) return std::nullopt;
+  if (length < udpHeaderSize || length > total - headerSize) return std::nullopt;
   if (length > udpHeaderSize + maxUdpPayload) return std::nullopt;
-
-  const uint8_t* payload = udp + udpHeaderSize;
-  const uint16_t type = get16(payload);
-  if (type != stunBindingSuccess && type != stunBindingError) return std::nullopt;
-  if (get32(payload + 4) != stunMagicCookie) return std::nullopt;
-  StunPacket parsed{{}, get16(udp), get16(udp + 2), {payload, length - udpHeaderSize}};
+  UdpPacket parsed{{}, {}, get16(udp), get16(udp + 2), {udp + udpHeaderSize, length - udpHeaderSize}};
   std::memcpy(&parsed.source, ip + 12, sizeof parsed.source);
+  std::memcpy(&parsed.destination, ip + 16, sizeof parsed.destination);
   return parsed;
+}
+
+std::optional<StunPacket> parseStunResponse(Bytes packet) {
+  const auto udp = parseUdp(packet);
+  if (!udp || udp->payload.size < stunHeaderSize) return std::nullopt;
+  const uint16_t type = get16(udp->payload.data);
+  if (type != stunBindingSuccess && type != stunBindingError) return std::nullopt;
+  if (get32(udp->payload.data + 4) != stunMagicCookie) return std::nullopt;
+  return StunPacket{udp->source, udp->sourcePort, udp->destinationPort, udp->payload};
 }
 
 std::optional<StunPacket> parseStunResponse(Bytes packet, const std::vector<uint16_t>& ports) {

@@ -30,6 +30,19 @@ uint16_t internetChecksum(Bytes bytes, uint32_t sum = 0);
 std::array<uint8_t, udpHeaderSize> udpHeader(in_addr source, uint16_t sourcePort, in_addr destination,
                                               uint16_t destinationPort, Bytes payload);
 
+struct UdpPacket {
+  in_addr source;
+  in_addr destination;
+  // Host byte order.
+  uint16_t sourcePort;
+  uint16_t destinationPort;
+  // Within the packet; at most maxUdpPayload.
+  Bytes payload;
+};
+
+// `packet` from its IP header on. Nothing unless it is whole and unfragmented. The UDP checksum is not looked at.
+std::optional<UdpPacket> parseUdp(Bytes packet);
+
 struct StunPacket {
   in_addr source;
   // Host byte order.

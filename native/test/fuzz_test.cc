@@ -258,4 +258,48 @@ TEST("fuzz: no bytes are a reply of pluto's that is not printable, or end in ano
   CHECK(refused > 1'000);
 }
 
+TEST("fuzz: no bytes are a reply of pluto's that is not printable, or end in another way than a Failure") {
+  const std::vector<std::string> corpus{
+      "002 \"n/x\": added IKEv2 connection\n181 \"n/x\" #1: initiating IKEv2 connection\n",
+      "000 using kernel interface: xfrm\n000  \n000 pluto_version=4.10, pluto_vendorid=OE-Libreswan-4.10\n",
+      "000 #25: \"r\"[1] 192.0.2.1:4500 STATE_V2_ESTABLISHED_IKE_SA (established IKE SA); REKEY in 27000s;\n",
+      "021 no connection or alias named \"n\"'\n16637 x\n",
+  };
+  std::mt19937 random(7);
+  size_t lines = 0, versions = 0, refused = 0;
+  for (int round = 0; round < iterations; round++) {
+    std::string bytes = corpus[random() % corpus.size()];
+    for (uint32_t edits = random() % 4; edits > 0 && !bytes.empty(); edits--) {
+      const size_t at = random() % bytes.size();
+      switch (random() % 4) {
+        case 0: bytes[at] = static_cast<char>(random()); break;
+        case 1: bytes.resize(at); break;
+        case 2: bytes.erase(at, 1 + random() % 8); break;
+        default: bytes.insert(at, corpus[random() % corpus.size()], 0, random() % 64); break;
+      }
+    }
+    try {
+      const PlutoReply reply = PlutoReply::parse(bytes);
+      size_t length = 0;
+      for (size_t index = 0; index < reply.count(); index++) {
+        const PlutoReply::Line line = reply.line(index);
+        CHECK(line.code < 100'000);
+        for (const char letter : line.text) CHECK(letter >= ' ' && letter <= '~');
+        length += line.text.size();
+      }
+      CHECK(length <= bytes.size());
+      lines += reply.count();
+      CHECK(!PlutoVersion::in(reply).version.empty());
+      versions++;
+    } catch (const Failure& failure) {
+      CHECK_EQ(failure.number(), EBADMSG);
+      refused++;
+    }
+  }
+  // The mutations leave enough whole, and spoil enough.
+  CHECK(lines > 10'000);
+  CHECK(versions > 1'000);
+  CHECK(refused > 1'000);
+}
+
 }  // namespace corax::test

@@ -4,7 +4,7 @@ import { NodeAddresses } from '../decide/node-addresses.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
-import { DEVICES } from '../model/names.js';
+import { DRIVER_DEVICES } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
@@ -12,11 +12,13 @@ import { Network, type NodeAddress } from '../network/network.js';
 import { Prober } from '../probe/prober.js';
 import { Slices } from '../store/slices.js';
 import type { StoreBatch } from '../store/store.js';
+import type { DriverProblem } from '../tunnel/driver.js';
 import { VERSION } from '../version.js';
 import { Executor, type Fault } from './executor.js';
 import { Failures } from './failures.js';
 import { Gateways } from './gateways.js';
 import { HandingOver } from './handover.js';
+import { Handshakes, tapHandshakes } from './handshakes.js';
 import { Loop } from './loop.js';
 import { NatFacts } from './nat-facts.js';
 import { Observer } from './observer.js';
@@ -29,7 +31,7 @@ import type { Story } from './story.js';
 import { SITE, World } from './world.js';
 
 export class Agent {
-  readonly world = new World();
+  readonly world: World;
   readonly remotes = new Remotes();
   readonly failures = new Failures();
   readonly gateways: Gateways;
@@ -42,6 +44,7 @@ export class Agent {
   readonly #network: Network;
   readonly #prober: Prober;
   readonly #executor: Executor;
+  readonly #handshakes: Handshakes;
   readonly #observer: Observer;
   readonly #publisher: Publisher;
   readonly #loop: Loop;
@@ -59,11 +62,13 @@ export class Agent {
   constructor(parts: AgentParts, story: Story, fault: Fault | null) {
     const { config, engine, driver, store } = parts;
     this.#parts = parts;
+    this.world = new World(DRIVER_DEVICES[driver.name]);
     this.#config = config;
     this.#stun = config.stun.map(parseStunServer);
     this.#story = story;
     this.#network = new Network(engine);
-    this.gateways = new Gateways(config.node, this.remotes, config.forwardNodeIp ? new NodeAddresses() : null);
+    const nodeAddresses = config.forwardNodeIp ? new NodeAddresses() : null;
+    this.gateways = new Gateways(config.node, this.remotes, driver.name, nodeAddresses);
     this.#prober = new Prober(engine);
     const adapters = { engine, driver, network: this.#network, prober: this.#prober };
     this.#executor = new Executor(adapters, story.applied, fault);
@@ -86,7 +91,7 @@ export class Agent {
       remotes: this.remotes,
       failures: this.failures,
       executor: this.#executor,
-      version: VERSION,
+      version: driver.name === 'wireguard' ? VERSION : `${VERSION} ${driver.name}`,
       site: () => this.#site,
       own: () => this.gateways.own,
       events: {
@@ -100,6 +105,7 @@ export class Agent {
         stumbled: (owner, error) => story.trouble(`decide ${owner === SITE ? 'the node' : owner}`, error),
       },
     });
+    this.#handshakes = new Handshakes(this.remotes, { answered: story.shookHands, ended: story.handshakeEnded });
     this.#observer = new Observer({
       driver,
       network: this.#network,
@@ -110,6 +116,10 @@ export class Agent {
       peerMoved: (remote, to) => {
         if (this.#site.role === 'relay') story.harvested(remote.gateway.name, to);
         else this.#refresh();
+      },
+      looked: (plane) => {
+        story.looked(plane, this.#site.role === 'relay');
+        this.#handshakes.looked(Date.now());
       },
       networkChanged: () => this.#lookAtNetwork(),
       handingOver: () => this.#site.handover?.as === 'next',
@@ -147,13 +157,21 @@ export class Agent {
     this.#publisher.stop();
     await Promise.all([this.nat.stop(), this.#observer.stop(), this.#parts.store.stop(), this.#first]);
     await this.#loop.stop();
+    this.#parts.driver.stop?.();
   }
 
   onEvents(events: readonly NativeEvent[]): void {
     for (const event of events) {
       if (event.type === 'raw') this.nat.onRaw(event);
+      else if (event.type === 'handshake') this.#handshakes.answered(event, Date.now());
+      else if (event.type === 'answered') this.#onAnswered();
       else this.#observer.onEvent(event);
     }
+  }
+
+  /** An edge that shook hands may have done so from another hole. */
+  #onAnswered(): void {
+    if (this.#site.role === 'relay') this.#observer.lookSoon();
   }
 
   #onBatch(batch: StoreBatch): void {
@@ -216,7 +234,8 @@ export class Agent {
     const own = this.gateways.own;
     const facts = siteFacts({
       node: this.#config.node,
-      publicKey: this.#parts.keys.publicKey,
+      driver: this.#parts.driver.name,
+      publicKey: this.#parts.publicKey,
       direct: this.#config.direct,
       own,
       relays: this.gateways.relays,
@@ -247,16 +266,26 @@ export class Agent {
     this.#underlay = await this.#network.underlay();
     this.#held = await this.#network.nodeAddresses();
     await this.#checkProbeAddress();
+    await this.#tapHandshakes();
     if (JSON.stringify([this.#underlay, this.#held]) === before) return;
     this.nat.kick();
     this.#refresh();
+  }
+
+  /** Nothing but what is measured depends on it. */
+  async #tapHandshakes(): Promise<void> {
+    const { engine, driver } = this.#parts;
+    await tapHandshakes(engine, driver.name, this.#underlay?.device ?? null).then(
+      () => this.#story.overcome('handshake tap'),
+      (error: unknown) => this.#story.trouble('handshake tap', error),
+    );
   }
 
   /** One that no device of the node's own holds must be delivered here all the same, once it is set on ours. */
   async #checkProbeAddress(): Promise<void> {
     const { probeAddress } = this.#site;
     if (probeAddress === null || this.#held.some((address) => address.ip === probeAddress)) return;
-    const isSet = [DEVICES.relay, OVERLAY.device].some((device) =>
+    const isSet = [this.world.devices.relay, OVERLAY.device].some((device) =>
       this.world.observed.has(`address ${device} ${probeAddress}`),
     );
     if (!isSet) return;
@@ -283,6 +312,11 @@ export class Agent {
     return this.#publisher.failures;
   }
 
+  /** What is wrong with the tunnel's backend as a whole. */
+  get driverProblems(): readonly DriverProblem[] {
+    return this.#parts.driver.problems?.() ?? [];
+  }
+
   /** What was sent to the kernel since the start. */
   engineStats() {
     const { wireguardMessages, wireguardPeers, routeMessages, nftTransactions, probesSent } =
@@ -300,6 +334,7 @@ export class Agent {
     if (role === 'member') {
       return this.world.observed.has(`overlay ${OVERLAY.device}`) ? null : `${OVERLAY.device} is not up`;
     }
-    return this.world.observed.has(`device ${DEVICES.relay}`) ? null : `${DEVICES.relay} is not up`;
+    const { relay } = this.world.devices;
+    return this.world.observed.has(`device ${relay}`) ? null : `${relay} is not up`;
   }
 }

@@ -13,7 +13,11 @@ export interface CleanupReport {
 }
 
 /** Rules first: without them nothing goes into the tables any more. Everything is tried, whatever fails. */
-export async function cleanUp(engine: Engine, driver: TunnelDriver, network: Network): Promise<CleanupReport> {
+export async function cleanUp(
+  engine: Engine,
+  drivers: readonly TunnelDriver[],
+  network: Network,
+): Promise<CleanupReport> {
   const removed: string[] = [];
   const failed: string[] = [];
   const attempt = async (what: string, act: () => Promise<unknown>) => {
@@ -31,7 +35,7 @@ export async function cleanUp(engine: Engine, driver: TunnelDriver, network: Net
   }
   const overlay = items.filter((item) => item.kind === 'overlay');
   if (overlay.length > 0) await attempt(OVERLAY.device, () => removeAll(network, overlay));
-  await attempt('the tunnel devices', () => driver.destroy());
+  for (const driver of drivers) await attempt(`the tunnel devices of ${driver.name}`, () => driver.destroy());
   await attempt('the firewall table', () => engine.nft(firewallRemoval()));
   return { removed, failed };
 }

@@ -5,13 +5,16 @@ import { drained } from '../decide/pieces.js';
 import { relayOf } from '../decide/relations.js';
 import type { Relay } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
+import type { DriverName } from '../model/names.js';
 import type { StoreBatch } from '../store/store.js';
+import { keyedByName } from './name-keys.js';
 import type { Remotes } from './remotes.js';
 
 export class Gateways {
   readonly #admission: Admission;
   readonly #node: string;
   readonly #remotes: Remotes;
+  readonly #driver: DriverName;
   readonly #nodeAddresses: NodeAddresses | null;
   #protected: ProtectedAddresses = new Map();
   readonly #relays = new Map<string, Relay>();
@@ -21,9 +24,19 @@ export class Gateways {
   /** See {@link StoreBatch.unread}. */
   unread = false;
 
-  /** @param nodeAddresses carry nodes' own addresses too (`--forward-node-ip`) */
-  constructor(node: string, remotes: Remotes, nodeAddresses: NodeAddresses | null = null) {
+  /**
+   * `driver`: libreswan's ends have no keys, and are told by their nodes' names.
+   *
+   * @param nodeAddresses carry nodes' own addresses too (`--forward-node-ip`)
+   */
+  constructor(
+    node: string,
+    remotes: Remotes,
+    driver: DriverName = 'wireguard',
+    nodeAddresses: NodeAddresses | null = null,
+  ) {
     this.#node = node;
+    this.#driver = driver;
     this.#remotes = remotes;
     this.#nodeAddresses = nodeAddresses;
     this.#admission = new Admission((gateway) => claims(gateway, node));
@@ -58,7 +71,9 @@ export class Gateways {
    * are: `synced` is not set until it is done, so that nobody decides from a part of it.
    */
   *taking(batch: StoreBatch): Generator<void, ReadonlySet<string>> {
-    const { changed } = yield* this.#admission.updating(this.#extended(batch), batch.removed);
+    const extended = this.#extended(batch);
+    const upserted = this.#driver === 'libreswan' ? extended.map(keyedByName) : extended;
+    const { changed } = yield* this.#admission.updating(upserted, batch.removed);
     for (const name of changed) {
       this.#follow(name);
       yield;

@@ -15,7 +15,7 @@ import { CoraxError, messageOf } from '../errors.js';
 import type { SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import { type Item, type ItemKey, keyOf } from '../model/item.js';
-import { DEVICES, TABLES } from '../model/names.js';
+import { TABLES } from '../model/names.js';
 import type { Deed, ItemStep, PublishDeed, Step } from '../model/step.js';
 import type { Doable, Executor, Outcome, Stage } from './executor.js';
 import { filedUnder } from './executor.js';
@@ -224,7 +224,7 @@ export class Loop {
     const key = `route ${TABLES.path} ${prefix} 0`;
     const { world } = this.#parts;
     const route = world.ownerOf(key) === undefined ? world.observed.get(key) : undefined;
-    if (route?.kind !== 'route' || route.device !== DEVICES.direct) return null;
+    if (route?.kind !== 'route' || route.device !== world.devices.direct) return null;
     return adoptedPath(now, pathInput(site, relation.remote, remote.facts, now).fingerprint);
   }
 
@@ -267,7 +267,7 @@ export class Loop {
     const waitedFor = (key: ItemKey, owner: string) => {
       if (tried.has(key)) return false;
       const item = world.wantedBy(owner).get(key);
-      const base = item === undefined ? null : hangsFrom(item);
+      const base = item === undefined ? null : hangsFrom(item, world.devices);
       return base !== null && there.has(base);
     };
     for (const owner of failures.release(waitedFor)) this.mark(owner);

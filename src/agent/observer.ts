@@ -4,11 +4,12 @@ import { codeOf } from '../errors.js';
 import { type HostPort, type Prefix, sameHostPort } from '../model/address.js';
 import { type DeviceItem, type Item, keyOf } from '../model/item.js';
 import type { PublicKey } from '../model/key.js';
-import { DEVICES, PLANES, type Plane } from '../model/names.js';
+import { PLANES, type Plane } from '../model/names.js';
 import type { NativeError, NativeEvent } from '../native.js';
 import { isNetworkItem, type Network } from '../network/network.js';
 import { type Prober, statedPath } from '../probe/prober.js';
 import type { PeerUpdate, TunnelDriver } from '../tunnel/driver.js';
+import { Pace } from './pace.js';
 import type { Remote, Remotes } from './remotes.js';
 import { hangsOn, SITE, type World } from './world.js';
 
@@ -22,6 +23,8 @@ export interface ObserverParts {
   readonly mark: (owner: string) => void;
   /** A relay-plane peer moved: on an edge that is where a relay is, on a relay an edge's hole. */
   readonly peerMoved: (remote: Remote, to: HostPort | null) => void;
+  /** The peers of a plane were read. */
+  readonly looked: (plane: Plane) => void;
   /** Links, addresses or routes changed. */
   readonly networkChanged: () => Promise<void>;
   /** This node has just become its gateway's active one. */
@@ -32,9 +35,7 @@ export interface ObserverParts {
   readonly worked: (what: string) => void;
 }
 
-/** Counters and handshakes are read this often; while somebody is being punched through to, more often. */
-const POLL_MS = 1_000;
-const EAGER_POLL_MS = 200;
+/** While somebody is being punched through to, counters and handshakes are read more often, for so long. */
 const EAGER_FOR_MS = 30_000;
 const EAGER_HANDOVER_MS = 10_000;
 /** Everything in the kernel is compared with what it should be this often, whatever was heard. */
@@ -57,6 +58,7 @@ const UNKNOWN_FIREWALL: Item = {
 
 export class Observer {
   readonly #parts: ObserverParts;
+  readonly #pace = new Pace();
   #pollTimer: NodeJS.Timeout | undefined;
   #auditTimer: NodeJS.Timeout | undefined;
   #settleTimer: NodeJS.Timeout | undefined;
@@ -83,6 +85,15 @@ export class Observer {
     this.#auditTimer = setInterval(() => void this.audit(), AUDIT_MS);
   }
 
+  /**
+   * The peers are to be looked at now rather than at the next poll, and once more soon after: of a first handshake the
+   * kernel only tells when its first data packet has come.
+   */
+  lookSoon(): void {
+    this.#pace.ask();
+    if (this.#polling === null) this.#schedulePoll();
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#pollTimer);
@@ -106,7 +117,10 @@ export class Observer {
       case 'network':
         this.#settle();
         break;
-      case 'raw':
+      case 'xfrm':
+        this.#parts.driver.hear?.(event);
+        break;
+      default:
         break;
     }
   }
@@ -157,7 +171,6 @@ export class Observer {
   /** The next look comes soon, if something is about to happen. */
   hurry(): void {
     if (this.#polling !== null || this.#eager || !this.#isEager()) return;
-    clearTimeout(this.#pollTimer);
     this.#schedulePoll();
   }
 
@@ -168,20 +181,20 @@ export class Observer {
 
   #schedulePoll(): void {
     if (this.#stopped) return;
+    clearTimeout(this.#pollTimer);
     this.#eager = this.#isEager();
-    this.#pollTimer = setTimeout(
-      () => {
-        this.#polling = this.#poll().finally(() => {
-          this.#polling = null;
-          this.#schedulePoll();
-        });
-      },
-      this.#eager ? EAGER_POLL_MS : POLL_MS,
-    );
+    this.#pollTimer = setTimeout(() => {
+      this.#pace.began();
+      this.#polling = this.#poll().finally(() => {
+        this.#pace.ended();
+        this.#polling = null;
+        this.#schedulePoll();
+      });
+    }, this.#pace.next(this.#eager));
   }
 
   async #poll(): Promise<void> {
-    const { driver, prober, remotes, mark, failed, worked } = this.#parts;
+    const { driver, prober, remotes, mark, looked, failed, worked } = this.#parts;
     for (const plane of PLANES) {
       const device = this.#deviceOf(plane);
       if (device === null) continue;
@@ -189,12 +202,13 @@ export class Observer {
         const { altered, peers } = await driver.poll(device);
         if (altered) this.#deviceAltered(device);
         await this.#onPeers(plane, peers);
-        worked(`poll ${DEVICES[plane]}`);
+        looked(plane);
+        worked(`poll ${device.name}`);
       } catch (error) {
         if (codeOf(error) === 'CORAX_CLOSED') return;
         // Any other error is the question's, not the device's: what stands must not be built anew for it.
         if (isGone(error)) this.#deviceLost(plane);
-        failed(`poll ${DEVICES[plane]}`, error);
+        failed(`poll ${device.name}`, error);
       }
     }
     for await (const slice of inSlices(await prober.read().catch(() => [])))
@@ -223,7 +237,8 @@ export class Observer {
   }
 
   #deviceOf(plane: Plane): DeviceItem | null {
-    const device = this.#parts.world.observed.get(`device ${DEVICES[plane]}`);
+    const { world } = this.#parts;
+    const device = world.observed.get(`device ${world.devices[plane]}`);
     return device?.kind === 'device' ? device : null;
   }
 

@@ -1,8 +1,8 @@
 import type { AgentConfig } from '../config.js';
+import type { PublicKey } from '../model/key.js';
 import type { Engine } from '../native.js';
 import type { GatewayStore } from '../store/store.js';
 import type { TunnelDriver } from '../tunnel/driver.js';
-import type { KeyPair } from '../tunnel/keys.js';
 
 /** What an agent is built from; the tests build it from others. */
 export interface AgentParts {
@@ -10,5 +10,5 @@ export interface AgentParts {
   readonly engine: Engine;
   readonly driver: TunnelDriver;
   readonly store: GatewayStore;
-  readonly keys: KeyPair;
+  readonly publicKey: PublicKey;
 }

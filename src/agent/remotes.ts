@@ -1,12 +1,20 @@
 /** What is observed of each remote gateway, and what its path remembers. */
 import type { PathMemory } from '../decide/path.js';
 import { isWithin, SESSION_MS } from '../decide/timing.js';
-import type { Ip } from '../model/address.js';
+import { formatHostPort, type HostPort, type Ip, sameHostPort } from '../model/address.js';
 import type { PeerFacts, ProbeFacts, RemoteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { PublicKey } from '../model/key.js';
 import { PLANES, type Plane } from '../model/names.js';
 import type { PeerUpdate } from '../tunnel/driver.js';
+
+/** Counted since the agent began, over all peers and probe targets of a plane: unlike theirs, these never fall. */
+export interface Totals {
+  rxBytes: number;
+  txBytes: number;
+  probesSent: number;
+  probesLost: number;
+}
 
 export interface Remote {
   gateway: Gateway;
@@ -17,6 +25,9 @@ export interface Remote {
   differsSince: number | null;
   /** When both holes were known and the running try began; null when it was counted or none runs. */
   puttingThroughSince: number | null;
+  readonly totals: Readonly<Record<Plane, Totals>>;
+  /** Of the latest handshake of this node that was answered, milliseconds. */
+  handshakeRttMs: number | null;
 }
 
 const UNSEEN: RemoteFacts = {
@@ -34,6 +45,8 @@ export class Remotes {
   #movedAt = 0;
   readonly #byKey = new Map<PublicKey, string>();
   readonly #byProbeAddress = new Map<Ip, string>();
+  /** Whose peer the kernel sends to there; of two that share an address and port, the one that was seen there last. */
+  readonly #byEndpoint = new Map<string, string>();
   /** Peers that stand and whose gateway is not known yet: after a restart, all of them. By key and plane. */
   readonly #strangers = new Map<PublicKey, { [P in Plane]?: PeerFacts | undefined }>();
 
@@ -62,13 +75,19 @@ export class Remotes {
     if (active?.probeAddress) this.#byProbeAddress.set(active.probeAddress, gateway.name);
     // Another key is another peer: nothing that was seen of the old one is true of it.
     const same = before !== undefined && before.gateway.active?.publicKey === active?.publicKey;
-    const remote: Remote = same ? before : newRemote(gateway, former(before, gateway));
+    // Asked for before the peers of before are forgotten.
+    const more = same ? {} : former(before, gateway);
+    if (before !== undefined && !same) for (const plane of PLANES) this.#setPeer(before, plane, null);
+    const remote: Remote = same ? before : newRemote(gateway, more, before?.totals);
     remote.gateway = gateway;
     if (!same) this.#movedAt = Math.max(this.#movedAt, remote.facts.former?.since ?? 0);
     const stranger = active?.publicKey ? this.#strangers.get(active.publicKey) : undefined;
     if (active?.publicKey && stranger !== undefined) {
       this.#strangers.delete(active.publicKey);
-      for (const plane of PLANES) remote.facts = withPeer(remote.facts, plane, stranger[plane] ?? null);
+      for (const plane of PLANES) {
+        this.#setPeer(remote, plane, stranger[plane] ?? null);
+        count(remote.totals[plane], null, stranger[plane]);
+      }
     }
     this.#byName.set(gateway.name, remote);
     return remote;
@@ -78,7 +97,27 @@ export class Remotes {
     const remote = this.#byName.get(name);
     if (remote === undefined) return;
     this.#unindex(remote.gateway);
+    for (const plane of PLANES) this.#setPeer(remote, plane, null);
     this.#byName.delete(name);
+  }
+
+  /** Whose tunnel ends there, as the kernel sees it. */
+  withEndpoint(endpoint: HostPort): Remote | undefined {
+    const name = this.#byEndpoint.get(formatHostPort(endpoint));
+    return name === undefined ? undefined : this.#byName.get(name);
+  }
+
+  #setPeer(remote: Remote, plane: Plane, peer: PeerFacts | null): void {
+    const before = remote.facts[plane].peer?.endpoint ?? null;
+    const after = peer?.endpoint ?? null;
+    remote.facts = withPeer(remote.facts, plane, peer);
+    if (sameHostPort(before, after)) return;
+    const { name } = remote.gateway;
+    if (before !== null && this.#byEndpoint.get(formatHostPort(before)) === name)
+      this.#byEndpoint.delete(formatHostPort(before));
+    // The other plane's may be the same: this one's leaving must not hide it.
+    for (const { peer: left } of PLANES.map((each) => remote.facts[each]))
+      if (left?.endpoint) this.#byEndpoint.set(formatHostPort(left.endpoint), name);
   }
 
   withKey(key: PublicKey): Remote | undefined {
@@ -100,19 +139,20 @@ export class Remotes {
       return null;
     }
     const { peer } = remote.facts[plane];
-    remote.facts = withPeer(remote.facts, plane, update.gone ? null : merge(peer, update, now));
+    if (!update.gone) count(remote.totals[plane], peer, update);
+    this.#setPeer(remote, plane, update.gone ? null : merge(peer, update, now));
     return remote;
   }
 
   /** The peer was taken away: nothing that was seen of it is true of one that is added later. */
   dropPeer(key: PublicKey, plane: Plane): void {
     const remote = this.withKey(key);
-    if (remote !== undefined) remote.facts = withPeer(remote.facts, plane, null);
+    if (remote !== undefined) this.#setPeer(remote, plane, null);
   }
 
   /** A device went with all its peers. */
   dropPeers(plane: Plane): void {
-    for (const remote of this.#byName.values()) remote.facts = withPeer(remote.facts, plane, null);
+    for (const remote of this.#byName.values()) this.#setPeer(remote, plane, null);
     for (const [key, planes] of this.#strangers) this.#strangers.set(key, { ...planes, [plane]: undefined });
   }
 
@@ -137,6 +177,7 @@ export class Remotes {
   seeProbe(name: string, plane: Plane, probe: ProbeFacts | null): Remote | null {
     const remote = this.#byName.get(name);
     if (remote === undefined) return null;
+    countProbes(remote.totals[plane], remote.facts[plane].probe, probe);
     remote.facts = { ...remote.facts, [plane]: { ...remote.facts[plane], probe } };
     return remote;
   }
@@ -156,7 +197,7 @@ function former(before: Remote | undefined, { active }: Gateway): Pick<RemoteFac
   return { former: { key: was.publicKey, since: Date.now(), direct: before.facts.direct.peer !== null } };
 }
 
-function newRemote(gateway: Gateway, more: Pick<RemoteFacts, 'former'>): Remote {
+function newRemote(gateway: Gateway, more: Pick<RemoteFacts, 'former'>, totals?: Remote['totals']): Remote {
   return {
     gateway,
     path: null,
@@ -164,7 +205,29 @@ function newRemote(gateway: Gateway, more: Pick<RemoteFacts, 'former'>): Remote 
     complaint: null,
     differsSince: null,
     puttingThroughSince: null,
+    // They are the gateway's, whatever key it has.
+    totals: totals ?? { relay: noTotals(), direct: noTotals() },
+    handshakeRttMs: null,
   };
+}
+
+function noTotals(): Totals {
+  return { rxBytes: 0, txBytes: 0, probesSent: 0, probesLost: 0 };
+}
+
+type Bytes = Pick<PeerFacts, 'rxBytes' | 'txBytes'>;
+
+function count(totals: Totals, before: Bytes | null, now: Bytes | undefined): void {
+  totals.rxBytes += grown(before?.rxBytes ?? 0, now?.rxBytes ?? 0);
+  totals.txBytes += grown(before?.txBytes ?? 0, now?.txBytes ?? 0);
+}
+
+/** Another generation is another target, which counts from zero. */
+function countProbes(totals: Totals, before: ProbeFacts | null, now: ProbeFacts | null): void {
+  if (now === null) return;
+  const known = before?.generation === now.generation ? before : null;
+  totals.probesSent += grown(known?.sent ?? 0, now.sent);
+  totals.probesLost += grown(known?.lost ?? 0, now.lost);
 }
 
 function withPeer(facts: RemoteFacts, plane: Plane, peer: PeerFacts | null): RemoteFacts {
@@ -179,6 +242,7 @@ function merge(before: PeerFacts | null, update: PeerUpdate, now: number): PeerF
   return {
     endpoint: update.endpoint,
     lastHandshake: update.lastHandshake,
+    session: update.session,
     rxBytes: update.rxBytes,
     txBytes: update.txBytes,
     receivedAt: heard,
@@ -190,9 +254,9 @@ function merge(before: PeerFacts | null, update: PeerUpdate, now: number): PeerF
  * The first look at an adopted peer says nothing of when it received. While its session lives the other end may be
  * using it: until the next looks say otherwise, it is taken to be in use.
  */
-function firstHeard({ lastHandshake }: PeerUpdate, now: number): number {
+function firstHeard({ lastHandshake, session }: PeerUpdate, now: number): number {
   const at = lastHandshake * 1000;
-  return isWithin(SESSION_MS, at, now) ? now : at;
+  return (session ?? isWithin(SESSION_MS, at, now)) ? now : at;
 }
 
 /** A peer that was removed and added again counts from zero. */

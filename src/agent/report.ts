@@ -6,7 +6,6 @@ import { formatHostPort } from '../model/address.js';
 import type { PlaneFacts, RemoteFacts, SiteFacts } from '../model/facts.js';
 import type { Plane } from '../model/names.js';
 import type { PeerStatus, PlaneStatus } from '../model/status.js';
-import type { PeerMetrics, PlaneMetrics } from '../telemetry/peer-metrics.js';
 import { factsOf } from './facts.js';
 import type { Remote, Remotes } from './remotes.js';
 
@@ -31,7 +30,7 @@ export function peerStatus(site: SiteFacts, remotes: Remotes, remote: Remote, no
   };
 }
 
-function pathOf(relation: Relation, path: PathMemory | null): PeerStatus['path'] {
+export function pathOf(relation: Relation, path: PathMemory | null): PeerStatus['path'] {
   if (relation.kind === 'none') return null;
   return path === null ? 'relay' : planeOf(path);
 }
@@ -63,28 +62,6 @@ function planeStatus({ peer, probe }: PlaneFacts, alive: boolean | null): PlaneS
     lastHandshake: peer === null || peer.lastHandshake === 0 ? null : peer.lastHandshake,
     rttMs: probe?.rttMs ?? null,
     loss: probe?.loss ?? null,
-    rxBytes: peer?.rxBytes ?? null,
-    txBytes: peer?.txBytes ?? null,
-  };
-}
-
-export function peerMetrics(site: SiteFacts, remote: Remote): PeerMetrics {
-  const relation = relationTo(site, remote.gateway);
-  const { relay, direct } = remote.facts;
-  return {
-    gateway: remote.gateway.name,
-    path: pathOf(relation, remote.path),
-    planes: { relay: relation.kind === 'none' ? null : planeMetrics(relay), direct: planeMetrics(direct) },
-  };
-}
-
-function planeMetrics({ peer, probe }: PlaneFacts): PlaneMetrics | null {
-  if (peer === null && probe === null) return null;
-  return {
-    rttMs: probe?.rttMs ?? null,
-    probesSent: probe?.sent ?? null,
-    probesLost: probe?.lost ?? null,
-    lastHandshake: peer?.lastHandshake ?? null,
     rxBytes: peer?.rxBytes ?? null,
     txBytes: peer?.txBytes ?? null,
   };

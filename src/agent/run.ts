@@ -8,16 +8,15 @@ import type { Logger } from '../telemetry/log.js';
 import { createMetrics } from '../telemetry/metrics.js';
 import { createPage } from '../telemetry/page/page.js';
 import { Heartbeat, serveHealth, serveMetrics } from '../telemetry/server.js';
-import { loadKeyPair, wireguardPresharedKey } from '../tunnel/keys.js';
-import { WireguardDriver } from '../tunnel/wireguard.js';
 import { VERSION } from '../version.js';
 import { Agent } from './agent.js';
 import { cleanUp } from './cleanup.js';
+import { chooseDriver, driversToRemove } from './drivers.js';
 import { createEvents, NO_EVENTS } from './events.js';
 import { faultFrom } from './executor.js';
 import { explanation } from './explanation.js';
 import { History } from './history.js';
-import { peerMetrics } from './report.js';
+import { natPairs, nodeState, peerMetrics } from './measured.js';
 import { pageSource, type Sources, status } from './status.js';
 import { openStore } from './stores.js';
 import { createStory } from './story.js';
@@ -28,15 +27,13 @@ const MAX_SILENCE_MS = 30_000;
 const EXPLAINED_CHANGES = 8;
 
 export function runAgent(config: Config, logger: Logger, signal: AbortSignal): Promise<number> {
-  return config.cleanup ? runCleanup(logger) : runUntilStopped(config, logger, signal);
+  return config.cleanup ? runCleanup(config, logger) : runUntilStopped(config, logger, signal);
 }
 
-async function runCleanup(logger: Logger): Promise<number> {
+async function runCleanup({ stateDir }: Config, logger: Logger): Promise<number> {
   const engine = openEngine(() => undefined);
   try {
-    // No key is needed to remove a device.
-    const driver = new WireguardDriver(engine, new Uint8Array(32), new Uint8Array(32));
-    const { removed, failed } = await cleanUp(engine, driver, new Network(engine));
+    const { removed, failed } = await cleanUp(engine, driversToRemove(engine, stateDir), new Network(engine));
     for (const what of removed) logger.info(`removed ${what}`);
     for (const what of failed) logger.error(`could not remove ${what}`);
     return failed.length === 0 ? 0 : 1;
@@ -47,12 +44,11 @@ async function runCleanup(logger: Logger): Promise<number> {
 
 async function runUntilStopped(config: AgentConfig, logger: Logger, signal: AbortSignal): Promise<number> {
   const fault = faultFrom(process.env.CORAX_FAULT);
-  const keys = await loadKeyPair(config.stateDir);
   let deliver: (events: readonly NativeEvent[]) => void = () => undefined;
   const engine = openEngine((events) => deliver(events));
   const closers: Array<() => Promise<void> | void> = [() => engine.close()];
   try {
-    const driver = new WireguardDriver(engine, keys.privateKey, wireguardPresharedKey(config.psk.reveal()));
+    const { driver, publicKey } = await chooseDriver(config, engine);
     const untold = new Untold();
     const { store, recorder, name } = await openStore(config, (error) => {
       untold.see(error);
@@ -61,13 +57,18 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
     });
     const metrics = createMetrics({
       version: VERSION,
-      collect: () => [...agent.remotes.all].map((remote) => peerMetrics(agent.site, remote)),
+      driver: driver.name,
+      ...config.metricsOptions,
+      peers: () => measuredPeers(config, agent, driver.name),
+      natPairs: () => natPairs(agent.site, agent.remotes.all),
+      node: () =>
+        nodeState(agent.site, agent.gateways.own?.name ?? null, store.health(), engine.stats().handshakesUnanswered),
     });
     const heartbeat = new Heartbeat(MAX_SILENCE_MS);
     const history = new History();
     const told = history.listening(recorder === null ? NO_EVENTS : events(recorder));
     const story = createStory(logger, metrics, heartbeat, told);
-    const agent = new Agent({ config, engine, driver, store, keys }, story, fault);
+    const agent = new Agent({ config, engine, driver, store, publicKey }, story, fault);
     deliver = (events) => agent.onEvents(events);
     function events(recorder: EventRecorder) {
       const own = () => agent.gateways.own?.name ?? null;
@@ -88,7 +89,7 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
       const server = await serveHealth(config.health, checks, onError, page);
       closers.push(() => server.close());
     }
-    logger.info({ version: VERSION, publicKey: keys.publicKey, gateways: name }, 'corax agent starts');
+    logger.info({ version: VERSION, driver: driver.name, publicKey, gateways: name }, 'corax agent starts');
     await agent.start();
     closers.push(() => agent.stop());
     if (recorder !== null) closers.push(() => recorder.stop());
@@ -98,6 +99,16 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
     for (const close of closers.reverse()) await close();
     logger.info('corax agent stopped; tunnels stay as they are');
   }
+}
+
+function measuredPeers(config: AgentConfig, agent: Agent, driver: string) {
+  const remotes = [...agent.remotes.all];
+  const now = Date.now();
+  const measured = { site: agent.site, driver, world: config.metricsOptions.wireguardNames ? agent.world : null };
+  function* each() {
+    for (const remote of remotes) yield peerMetrics(measured, remote, now);
+  }
+  return { count: remotes.length, each: each() };
 }
 
 function handlers(sources: Sources) {

@@ -5,12 +5,13 @@ import { contains, type HostPort, hostPrefix, type Ip, isIpv4, type Prefix, pref
 import type { DirectPolicy, Relay, SiteFacts, Underlay } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { PublicKey } from '../model/key.js';
-import { DIRECT_ALL_LIMIT } from '../model/names.js';
+import { DIRECT_ALL_LIMIT, type DriverName } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
 import type { NodeAddress } from '../network/network.js';
 
 export interface SiteInputs {
   readonly node: string;
+  readonly driver: DriverName;
   readonly publicKey: PublicKey;
   readonly direct: DirectPolicy;
   readonly own: Gateway | null;

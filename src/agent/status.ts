@@ -89,6 +89,9 @@ function errors(agent: Agent, store: GatewayStore): StatusError[] {
     const { code, owner, message, since } = failure;
     found.push({ code, gateway: owner === '' ? null : owner, message, since: since / 1000 });
   }
+  for (const { code, message, since } of agent.driverProblems) {
+    found.push({ code, gateway: null, message, since: since === null ? null : since / 1000 });
+  }
   for (const { code, gateway, message, since } of agent.unpublished) {
     found.push({ code, gateway, message, since: since / 1000 });
   }

@@ -1,11 +1,12 @@
 /** What happens, told: to the log, one child a peer, and to the metrics. */
 import type { PathMemory } from '../decide/path.js';
-import { messageOf } from '../errors.js';
+import { CoraxError, messageOf } from '../errors.js';
 import { formatHostPort, type HostPort } from '../model/address.js';
+import type { Plane } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
 import type { PublishDeed } from '../model/step.js';
 import { type Logger, peerLogger } from '../telemetry/log.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { Metrics, PunchResult } from '../telemetry/metrics.js';
 import type { Heartbeat } from '../telemetry/server.js';
 import { NO_EVENTS, type StoryEvents } from './events.js';
 import { filedUnder, type Outcome, type Stage } from './executor.js';
@@ -22,6 +23,21 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
     return known;
   };
   const troubles = new Map<string, string>();
+  let ownNat = 'unknown';
+  prime(metrics);
+
+  /** Told when it changes, not each time it is met, until it is {@link overcome}. */
+  function trouble(what: string, error: unknown): void {
+    const message = messageOf(error);
+    if (troubles.get(what) === message) return;
+    troubles.set(what, message);
+    logger.warn({ err: error }, what);
+  }
+
+  /** It works: should it fail again, that is told again. */
+  function overcome(what: string): void {
+    if (troubles.delete(what)) logger.info(`${what}: works again`);
+  }
 
   return {
     transition(remote: Remote, from: PathMemory | null, to: PathMemory): void {
@@ -30,11 +46,16 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       tell.transition(name, from, to);
       peer(name).info({ from: before, to: to.state }, to.reason);
       metrics.pathTransitions.inc({ from: before, to: to.state, reason: cause(from, to) });
+      if (before === 'punching') {
+        const remoteNat = remote.gateway.active?.natType ?? 'unknown';
+        metrics.holePunchAttempts.inc({ local_nat: ownNat, remote_nat: remoteNat, result: resultOf(from, to) });
+      }
       if (to.state === 'punching' && before === 'relayed') remote.puttingThroughSince = to.startedAt;
       if (to.state === 'direct' && remote.puttingThroughSince !== null) {
         const handshake = (remote.facts.direct.peer?.lastHandshake ?? 0) * 1000;
         const at = handshake >= remote.puttingThroughSince ? handshake : to.since;
-        metrics.timeToDirect.observe((at - remote.puttingThroughSince) / 1000);
+        const attempt = from?.failures === 0 && !from.proven ? 'first' : 'retry';
+        metrics.timeToDirect.observe({ attempt, driver: metrics.driver }, (at - remote.puttingThroughSince) / 1000);
         remote.puttingThroughSince = null;
       }
     },
@@ -44,8 +65,8 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       if (isRare(times)) logger.warn({ stage, times, err: error }, `${step.op} ${filedUnder(step)} failed`);
     },
 
-    applied(_stage: Stage, seconds: number): void {
-      metrics.applyDuration.observe(seconds);
+    applied(stage: Stage, seconds: number): void {
+      metrics.applyDuration.observe({ driver: metrics.driver, stage }, seconds);
     },
 
     turned(_steps: number): void {
@@ -55,6 +76,7 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
     nat(report: NatReport | null): void {
       if (report === null) return;
       const { type, mapping, filtering } = report;
+      ownNat = type ?? 'unknown';
       metrics.setNat({ type: type ?? 'unknown', mapping: mapping ?? 'unknown', filtering: filtering ?? 'unknown' });
       for (const { status } of report.servers) metrics.stunRequests.inc({ result: status });
       logger.info({ type, mapping, filtering, udpBlocked: report.udpBlocked }, 'NAT behaviour found');
@@ -65,6 +87,24 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       metrics.harvestChanges.inc();
       // A relay sees all its edges at once when it starts: nobody's logger is made for nothing.
       if (logger.isLevelEnabled('debug')) peer(gateway).debug({ hole: formatHostPort(hole) }, 'seen at');
+    },
+
+    /** A plane's peers were read. What a relay reads of its own plane is the harvest. */
+    looked(plane: Plane, isRelay: boolean): void {
+      if (plane === 'relay') metrics.harvestLast.set(isRelay ? Date.now() / 1000 : 0);
+    },
+
+    shookHands(remote: Remote, rttMs: number): void {
+      remote.handshakeRttMs = rttMs;
+      metrics.handshakeRtt.observe(rttMs / 1000);
+    },
+
+    /** What the kernel made of an answer to its handshake. */
+    handshakeEnded({ gateway }: Remote, result: 'completed' | 'refused'): void {
+      metrics.handshakes.inc({ result });
+      const what = `handshake with ${gateway.name}`;
+      if (result === 'completed') overcome(what);
+      else trouble(what, new CoraxError('CORAX_PSK', 'it answers, and the two pre-shared keys differ'));
     },
 
     published(deed: PublishDeed): void {
@@ -82,24 +122,37 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       peer(gateway).warn({ code: 'CORAX_GATEWAY' }, `refused: ${reason}`);
     },
 
-    /** Told when it changes, not each time it is met, until it is {@link overcome}. */
-    trouble(what: string, error: unknown): void {
-      const message = messageOf(error);
-      if (troubles.get(what) === message) return;
-      troubles.set(what, message);
-      logger.warn({ err: error }, what);
-    },
-
-    /** It works: should it fail again, that is told again. */
-    overcome(what: string): void {
-      if (troubles.delete(what)) logger.info(`${what}: works again`);
-    },
+    trouble,
+    overcome,
   };
 }
 
 /** Once, then rarer and rarer: what fails is retried for as long as it is wanted. */
 function isRare(times: number): boolean {
   return (times & (times - 1)) === 0;
+}
+
+const CHANGES = [
+  { from: 'relayed', to: 'punching', reason: 'try' },
+  { from: 'punching', to: 'direct', reason: 'answers' },
+  { from: 'punching', to: 'relayed', reason: 'gave-up' },
+  { from: 'direct', to: 'punching', reason: 'direct-failed' },
+  { from: 'direct', to: 'relayed', reason: 'direct-failed' },
+] as const;
+
+/** Prometheus sees how much a counter rises, and nothing of a first rise that it was not there before. */
+function prime(metrics: Metrics): void {
+  for (const change of CHANGES) metrics.pathTransitions.inc(change, 0);
+  for (const attempt of ['first', 'retry']) metrics.timeToDirect.zero({ attempt, driver: metrics.driver });
+  for (const stage of ['tunnel', 'network', 'probe', 'punch', 'publish']) metrics.reconcileErrors.inc({ stage }, 0);
+  for (const result of ['answered', 'refused', 'no-answer', 'unresolved']) metrics.stunRequests.inc({ result }, 0);
+  for (const result of ['completed', 'refused']) metrics.handshakes.inc({ result }, 0);
+}
+
+/** How a try to open the direct plane ended. */
+function resultOf(from: PathMemory | null, to: PathMemory): PunchResult {
+  if (to.state === 'direct') return 'direct';
+  return to.failures > (from?.failures ?? 0) ? 'failed' : 'given-up';
 }
 
 /** Few values, because they are a label. */

@@ -3,7 +3,7 @@ import { diff, keyed, order } from '../decide/diff.js';
 import type { Prefix } from '../model/address.js';
 import { type CarryItem, type Item, type ItemKey, keyOf, sameItem } from '../model/item.js';
 import type { PublicKey } from '../model/key.js';
-import { DEVICES, type Plane } from '../model/names.js';
+import { DEVICES, type Devices, type Plane, planeOfDevice } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
 import type { ItemStep } from '../model/step.js';
 
@@ -20,7 +20,7 @@ export function hangsOn(plane: Plane): (item: Item) => boolean {
         return item.plane === plane;
       case 'route':
       case 'address':
-        return item.device === DEVICES[plane];
+        return item.device !== null && planeOfDevice(item.device) === plane;
       default:
         return false;
     }
@@ -28,10 +28,10 @@ export function hangsOn(plane: Plane): (item: Item) => boolean {
 }
 
 /** What must be there before the item can be: its device, or the peer that is to carry it. */
-export function hangsFrom(item: Item): ItemKey | null {
+export function hangsFrom(item: Item, devices: Devices): ItemKey | null {
   switch (item.kind) {
     case 'peer':
-      return `device ${DEVICES[item.plane]}`;
+      return `device ${devices[item.plane]}`;
     case 'carry':
       return `peer ${item.plane} ${item.peer}`;
     case 'route':
@@ -46,6 +46,8 @@ export function hangsFrom(item: Item): ItemKey | null {
 }
 
 export class World {
+  /** The driver's. */
+  readonly devices: Devices;
   readonly #observed = new Map<ItemKey, Item>();
   readonly #wanted = new Map<string, ReadonlyMap<ItemKey, Item>>();
   readonly #owners = new Map<ItemKey, string>();
@@ -53,6 +55,10 @@ export class World {
   readonly #carried = new Map<string, Map<ItemKey, CarryItem>>();
   /** In force, and wanted by nobody. */
   readonly #unowned = new Set<ItemKey>();
+
+  constructor(devices: Devices = DEVICES) {
+    this.devices = devices;
+  }
 
   get observed(): ReadonlyMap<ItemKey, Item> {
     return this.#observed;

@@ -1,5 +1,6 @@
 /** The controller's own metrics, beside the process's. */
 import { Counter, Gauge } from 'prom-client';
+import { nodeText, OPENMETRICS_END } from '../telemetry/format.js';
 import { createRegistry } from '../telemetry/registry.js';
 import type { MetricsSource } from '../telemetry/server.js';
 
@@ -36,7 +37,12 @@ export function createControllerMetrics(version: string, state: () => Controller
   gauge('gateways_refused', 'Gateways that cannot be read and are left alone.', ({ refused }) => refused);
   gauge('writes_waiting', 'Gateways whose status has to be written.', ({ waiting }) => waiting);
 
-  const source: MetricsSource = { contentType: registry.contentType, render: () => registry.metrics() };
+  const source: MetricsSource = {
+    render: async (format) => {
+      const end = format === 'openmetrics' ? OPENMETRICS_END : '';
+      return [Buffer.from(nodeText(await registry.metrics(), format) + end)];
+    },
+  };
   return {
     ...source,
     writes: new Counter({

@@ -4,8 +4,9 @@ import type { Relay, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { CarryItem, Item, PeerItem, ProbeItem, RouteItem, RuleItem } from '../model/item.js';
 import {
-  DEVICES,
+  type Devices,
   DIRECT_PORT,
+  DRIVER_DEVICES,
   MTU_OVERHEAD,
   type Plane,
   PROBE_TOS,
@@ -16,6 +17,7 @@ import {
   UNREACHABLE_METRIC,
 } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
+import { ipsecPart } from './ipsec.js';
 import { gatewayMarks, memberItems, overlayItems } from './members.js';
 import { type PathMemory, planeOf, wantsPeer } from './path.js';
 import { centralRelay, probeAddressOf } from './relations.js';
@@ -47,19 +49,24 @@ export function siteItems(site: SiteFacts): Item[] {
   const planes: Plane[] = hasDirectPlane(site) ? ['relay', 'direct'] : ['relay'];
   const items: Item[] = [];
   for (const plane of planes) {
-    const listenPort = plane === 'relay' ? TUNNEL_PORT : DIRECT_PORT;
-    items.push({ kind: 'device', plane, name: DEVICES[plane], listenPort, mtu: tunnelMtu(site) });
-    if (site.probeAddress !== null) items.push(...probePlane(plane, site.probeAddress));
+    const listenPort = plane === 'relay' || site.driver === 'libreswan' ? TUNNEL_PORT : DIRECT_PORT;
+    const name = devicesOf(site)[plane];
+    items.push({ kind: 'device', plane, name, listenPort, mtu: tunnelMtu(site) });
+    if (site.probeAddress !== null) items.push(...probePlane(plane, name, site.probeAddress));
   }
-  for (const family of [4, 6] as const) items.push(...familyRules(family));
+  for (const family of [4, 6] as const) items.push(...familyRules(site, family));
   if (overlay !== null) items.push(...overlayItems(overlay, overlayMtu(site)));
   // A set of relays that is not known yet would send the relays' own packets to the direct plane.
   if (site.synced || site.relays.length > 0) items.push(firewall(site, planes));
   return items;
 }
 
+function devicesOf(site: SiteFacts): Devices {
+  return DRIVER_DEVICES[site.driver];
+}
+
 /** The probe address on the device, and the rule and table that keep its probes on their plane. */
-function probePlane(plane: Plane, source: NonNullable<SiteFacts['probeAddress']>): Item[] {
+function probePlane(plane: Plane, device: string, source: NonNullable<SiteFacts['probeAddress']>): Item[] {
   const rule: RuleItem = {
     kind: 'rule',
     priority: RULE_PRIORITY[plane],
@@ -72,26 +79,29 @@ function probePlane(plane: Plane, source: NonNullable<SiteFacts['probeAddress']>
   };
   // Without it a probe whose plane has no route would go by the path, and its answer would prove nothing.
   const bottom = route(TABLES[plane], '0.0.0.0/0' as Prefix, null, null);
-  return [{ kind: 'address', device: DEVICES[plane], address: source }, rule, bottom];
+  return [{ kind: 'address', device, address: source }, rule, bottom];
 }
 
-function familyRules(family: 4 | 6): RuleItem[] {
+/**
+ * pluto's SAs mark what they encrypt and what they decrypt alike, so that with libreswan a mark does not tell the
+ * tunnel's own packets: no subnet that covers a gateway's address is admitted in any case.
+ */
+function familyRules({ driver }: SiteFacts, family: 4 | 6): RuleItem[] {
   const common = { kind: 'rule', family, source: null, tos: 0, icmp: false } as const;
-  return [
-    { ...common, priority: RULE_PRIORITY.underlay, table: 254, fwmark: TUNNEL_FWMARK },
-    { ...common, priority: RULE_PRIORITY.path, table: TABLES.path, fwmark: 0 },
-  ];
+  const path: RuleItem = { ...common, priority: RULE_PRIORITY.path, table: TABLES.path, fwmark: 0 };
+  if (driver === 'libreswan') return [path];
+  return [{ ...common, priority: RULE_PRIORITY.underlay, table: 254, fwmark: TUNNEL_FWMARK }, path];
 }
 
 function firewall(site: SiteFacts, planes: readonly Plane[]): Item {
   const known = new Map(
     [...site.relays.map((relay) => relay.address), ...site.relayEndpoints].map((at) => [`${at.ip} ${at.port}`, at]),
   );
-  const devices = planes.map((plane) => DEVICES[plane]);
+  const devices = planes.map((plane) => devicesOf(site)[plane]);
   const relays = [...known.keys()].sort().flatMap((key) => known.get(key) ?? []);
   return {
     kind: 'firewall',
-    relays: planes.includes('direct') ? relays : null,
+    relays: planes.includes('direct') && site.driver === 'wireguard' ? relays : null,
     relaying: site.role === 'relay',
     localSubnets: site.subnets,
     devices,
@@ -111,13 +121,13 @@ export function neighbourItems(
   carrier: PeerItem['key'] = remote.key,
 ): Item[] {
   return [
-    peer('relay', remote, endpoint),
+    peer(site, 'relay', remote, endpoint),
     ...carries('relay', remote.gateway, carrier),
     ...pathRoutes(site, remote.gateway, 'relay'),
     ...probing(site, remote, {
       plane: 'relay',
       path: 'relay',
-      intervalMs: idleInterval(site),
+      intervalMs: neighbourInterval(site),
       fastIntervalMs: timing.PROBE_FAST_MS,
       size: PROBE_SIZE,
       generation: 0,
@@ -133,7 +143,7 @@ export function remoteEdgeItems(site: SiteFacts, remote: Site, memory: PathMemor
   // What only lingers is heard, and neither sent to nor probed: so the other end soon finds that it is alone there.
   const heard = direct || (hasDirectPlane(site) && candidate.lingers);
   const items: Item[] = heard
-    ? [peer('direct', remote, candidate.target), ...carries('direct', remote.gateway, remote.key)]
+    ? [peer(site, 'direct', remote, candidate.target), ...carries('direct', remote.gateway, remote.key)]
     : [];
   // No way there, and none in the clear either.
   if (central === null && !direct) return [...items, ...remote.gateway.subnets.map(unreachable)];
@@ -197,7 +207,7 @@ function probing(site: SiteFacts, remote: Site, plan: ProbePlan): Item[] {
     destination,
     ...plan,
   };
-  return [route(TABLES[plan.plane], hostPrefix(destination), DEVICES[plan.plane], source), probe];
+  return [route(TABLES[plan.plane], hostPrefix(destination), devicesOf(site)[plan.plane], source), probe];
 }
 
 function idleInterval(site: SiteFacts): number {
@@ -205,8 +215,15 @@ function idleInterval(site: SiteFacts): number {
   return Math.max(timing.PROBE_IDLE_MS, Math.ceil(fair / 1000) * 1000);
 }
 
-function peer(plane: Plane, remote: Site, endpoint: PeerItem['endpoint']): PeerItem {
-  return { kind: 'peer', plane, gateway: remote.gateway.name, key: remote.key, endpoint };
+/** pluto follows nobody who moves: a tunnel to a relay that is lost is to be noticed, and made anew, soon. */
+function neighbourInterval(site: SiteFacts): number {
+  return site.driver === 'libreswan' && site.role === 'edge' ? timing.PROBE_MS : idleInterval(site);
+}
+
+export function peer(site: SiteFacts, plane: Plane, remote: Site, endpoint: PeerItem['endpoint']): PeerItem {
+  const ipsec = ipsecPart(site, remote, plane);
+  const item: PeerItem = { kind: 'peer', plane, gateway: remote.gateway.name, key: remote.key, endpoint };
+  return ipsec === undefined ? item : { ...item, ipsec };
 }
 
 function carries(plane: Plane, gateway: Gateway, key: Relay['key']): CarryItem[] {
@@ -215,7 +232,7 @@ function carries(plane: Plane, gateway: Gateway, key: Relay['key']): CarryItem[]
 
 function pathRoutes(site: SiteFacts, gateway: Gateway, plane: Plane): RouteItem[] {
   return gateway.subnets.flatMap((prefix) => [
-    route(TABLES.path, prefix, DEVICES[plane], isIpv4(prefix) ? site.probeAddress : null),
+    route(TABLES.path, prefix, devicesOf(site)[plane], isIpv4(prefix) ? site.probeAddress : null),
     unreachable(prefix),
   ]);
 }

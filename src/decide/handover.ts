@@ -12,9 +12,14 @@ import type { PeerDeed, Step } from '../model/step.js';
 import * as timing from './timing.js';
 
 /** The peer that a remote's subnets stay with: the one of before, until the one of now has a session. */
-export function carrierOf(remote: Site, { former, relay }: RemoteFacts, now: number): PublicKey {
+export function carrierOf(site: SiteFacts, remote: Site, { former, relay }: RemoteFacts, now: number): PublicKey {
   const isUp = (relay.peer?.lastHandshake ?? 0) > 0;
-  return former && !isUp && now < former.since + timing.HANDOVER_MS ? former.key : remote.key;
+  return former && hasFormers(site) && !isUp && now < former.since + timing.HANDOVER_MS ? former.key : remote.key;
+}
+
+/** WireGuard's peers stand by themselves; pluto would have to be told of the node that is gone, and whose it was. */
+function hasFormers({ driver }: SiteFacts): boolean {
+  return driver === 'wireguard';
 }
 
 export function formerPeer(plane: 'relay' | 'direct', remote: Site, { key }: Former): Item {
@@ -22,8 +27,14 @@ export function formerPeer(plane: 'relay' | 'direct', remote: Site, { key }: For
 }
 
 /** The direct peer of before is heard a little longer: its node does not know yet that it is not asked any more. */
-export function formerDirectItems(remote: Site, { former }: RemoteFacts, items: readonly Item[], now: number): Item[] {
-  if (!former?.direct || now >= former.since + timing.HANDOVER_HEARD_MS) return [];
+export function formerDirectItems(
+  site: SiteFacts,
+  remote: Site,
+  { former }: RemoteFacts,
+  items: readonly Item[],
+  now: number,
+): Item[] {
+  if (!former?.direct || !hasFormers(site) || now >= former.since + timing.HANDOVER_HEARD_MS) return [];
   if (items.some((item) => item.kind === 'peer' && item.plane === 'direct')) return [];
   const carries = remote.gateway.subnets.map(
     (prefix): Item => ({ kind: 'carry', plane: 'direct', prefix, peer: former.key }),
@@ -46,7 +57,8 @@ export function nudge(site: SiteFacts, peer: PeerItem, facts: RemoteFacts, now: 
   const { handover } = site;
   const since = handover?.as === 'next' ? handover.since : facts.former?.since;
   const there = facts.relay.peer;
-  const settled = since === undefined || now >= since + timing.HANDOVER_MS || (there?.lastHandshake ?? 0) > 0;
+  const settled =
+    !hasFormers(site) || since === undefined || now >= since + timing.HANDOVER_MS || (there?.lastHandshake ?? 0) > 0;
   if (settled || there === null || peer.endpoint === null) return { deeds: [], wakeAt: Number.POSITIVE_INFINITY };
   const due = Math.max(facts.nudgedAt ?? 0, since) + timing.RE_ADD_MS;
   if (now < due) return { deeds: [], wakeAt: due };

@@ -27,6 +27,8 @@ function probeAlive(probe: ProbeFacts): boolean | null {
 function passivelyAlive(peer: PeerFacts | null, now: number): boolean | null {
   if (peer === null || peer.lastHandshake === 0) return null;
   if (!hasSession(peer, now)) return false;
+  // IPsec owes no packet for one. Its ends ask each other whether they live, and end a session that is none.
+  if (peer.session !== null) return true;
   const sane = (at: number) => (at > now + PASSIVE_DEAD_MS ? 0 : at);
   return sane(peer.sentAt) - sane(peer.receivedAt) <= PASSIVE_DEAD_MS;
 }
@@ -41,6 +43,7 @@ export function owedHealth(peer: PeerFacts | null, since: number, presumed: true
   const alive = () => {
     if (peer === null || peer.lastHandshake === 0) return null;
     if (!hasSession(peer, now)) return false;
+    if (peer.session !== null) return true;
     // One that lies ahead was remembered before the clock was set back, and says nothing.
     const isAhead = peer.receivedAt > now + PASSIVE_DEAD_MS;
     if (peer.receivedAt >= since && !isAhead) return now - peer.receivedAt <= PASSIVE_DEAD_MS;
@@ -59,7 +62,8 @@ export function neighbourHealth(plane: PlaneFacts, now: number): PlaneHealth {
 }
 
 export function hasSession(peer: PeerFacts | null, now: number): boolean {
-  return peer !== null && peer.lastHandshake > 0 && isWithin(SESSION_MS - 1, peer.lastHandshake * 1000, now);
+  if (peer === null || peer.lastHandshake === 0) return false;
+  return peer.session ?? isWithin(SESSION_MS - 1, peer.lastHandshake * 1000, now);
 }
 
 export interface Choice {

@@ -5,10 +5,10 @@ import { TUNNEL_PORT } from '../model/names.js';
 import type { PathMemory } from './path.js';
 import { RE_ADD_MS } from './timing.js';
 
-/** Where the other end is on the LAN, if it is on this one; null where it cannot be. */
+/** Where the other end is on the LAN, if it is on this one; null where it cannot be. pluto follows nobody who moves. */
 export function lanAddress(site: SiteFacts, { gateway, endpoint }: Site): HostPort | null {
   const own = site.self?.endpoint.hole ?? null;
-  if (own === null || endpoint.hole?.ip !== own.ip) return null;
+  if (site.driver !== 'wireguard' || own === null || endpoint.hole?.ip !== own.ip) return null;
   const ip = gateway.nodes.find(({ nodeName }) => nodeName === endpoint.nodeName)?.privateIp ?? null;
   if (ip === null || !isIpv4(ip) || !isUnicast(ip) || site.underlay?.addresses.includes(ip)) return null;
   return { ip, port: TUNNEL_PORT };

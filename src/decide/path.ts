@@ -334,10 +334,14 @@ function whileDirect(memory: PathMemory, input: PathInput): Move {
   return begin({ ...memory, trustMs, failures: 0 }, { ...input, comesLast: false, holdsBack: false }, choice.reason);
 }
 
-/** The other end may be using a peer that receives: leave it alone. */
-function isIdle(input: PathInput): boolean {
-  const receivedAt = input.direct.peer?.receivedAt ?? 0;
-  return !timing.isWithin(timing.IN_USE_MS, receivedAt, input.now);
+/**
+ * The other end may be using a peer that receives: leave it alone. With libreswan one whose probes are lost is of no
+ * use to either: what goes one way only is no SA that works.
+ */
+function isIdle({ direct, now }: PathInput): boolean {
+  const { peer, probe } = direct;
+  const isLost = peer !== null && peer.session !== null && (probe?.lostInRow ?? 0) >= timing.LOST_IN_ROW;
+  return !timing.isWithin(isLost ? timing.LOST_MS : timing.IN_USE_MS, peer?.receivedAt ?? 0, now);
 }
 
 function jitter(memory: PathMemory, input: PathInput): number {

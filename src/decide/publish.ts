@@ -12,7 +12,8 @@ export function ownFields(site: SiteFacts, gateway: Gateway, coraxVersion: strin
   if (endpoint === undefined) return null;
   const address = addressToPublish(site, endpoint);
   const config = changedConfig(endpoint.config, {
-    publicKey: site.publicKey,
+    // One that an agent with WireGuard left behind is taken back: who connected to it would not be answered.
+    publicKey: site.driver === 'wireguard' ? site.publicKey : '',
     corax: coraxVersion,
     // Empty is as good as absent, and takes back an address that turned out not to answer.
     probeAddress: site.probeAddress ?? '',

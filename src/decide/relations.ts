@@ -2,7 +2,7 @@
 import type { Ip } from '../model/address.js';
 import type { Relay, Role, Site } from '../model/facts.js';
 import type { Gateway, TunnelEndpoint } from '../model/gateway.js';
-import { TUNNEL_PORT } from '../model/names.js';
+import { type DriverName, TUNNEL_PORT } from '../model/names.js';
 import type { NatType } from '../model/nat.js';
 import { isMember } from './members.js';
 
@@ -106,6 +106,17 @@ export interface TunnelFacts {
 /** corax says so in its endpoint's config; a raven remote answers probes by its own path and roams less. */
 export function isCorax(endpoint: TunnelEndpoint): boolean {
   return endpoint.corax !== null;
+}
+
+/**
+ * Two agents of ours with different drivers do not understand each other. Of raven's it cannot be told.
+ *
+ * @returns the other end's driver where it is another; null where it fits
+ */
+export function otherDriver(driver: DriverName, { corax }: TunnelEndpoint): DriverName | null {
+  if (corax === null) return null;
+  const theirs = corax.split(' ').includes('libreswan') ? 'libreswan' : 'wireguard';
+  return theirs === driver ? null : theirs;
 }
 
 export function probeAddressOf(endpoint: TunnelEndpoint): Ip | null {

@@ -1,20 +1,32 @@
 /** Everything about one remote gateway: what ought to be in force, what is to be done, and why. */
 import { formatHostPort, type HostPort, sameHostPort } from '../model/address.js';
-import type { RemoteFacts, Site, SiteFacts } from '../model/facts.js';
+import type { PlaneFacts, RemoteFacts, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
-import type { Item, PeerItem } from '../model/item.js';
+import type { Item } from '../model/item.js';
 import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
-import { hasDirectPlane, neighbourItems, remoteEdgeItems } from './desired.js';
+import { hasDirectPlane, neighbourItems, peer as peerItem, remoteEdgeItems } from './desired.js';
 import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
 import { hasSession } from './health.js';
+import { privateIpOf } from './ipsec.js';
 import { lanAddress, placeToTry } from './lan.js';
 import { memberPath } from './members.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
 import { holeFields } from './publish.js';
-import { comesLast, holdsBack, isCorax, type PairVerdict, pairVerdict, reAdds, relayOf, siteOf } from './relations.js';
-import { isWithin, SILENT_MS } from './timing.js';
+import {
+  centralRelay,
+  comesLast,
+  holdsBack,
+  isCorax,
+  otherDriver,
+  type PairVerdict,
+  pairVerdict,
+  reAdds,
+  relayOf,
+  siteOf,
+} from './relations.js';
+import { isWithin, LOST_IN_ROW, LOST_MS, RE_ADD_MS, SILENT_MS } from './timing.js';
 
 /** How a remote is reached: `none` says why not. */
 export type Relation =
@@ -48,6 +60,13 @@ export function relationTo(site: SiteFacts, gateway: Gateway): Relation {
   if (gateway.active === null) return { kind: 'none', reason: 'the gateway has no active tunnel endpoint' };
   if (remote === null)
     return { kind: 'none', reason: `node ${gateway.active.nodeName} has published no public key yet` };
+  const theirs = otherDriver(site.driver, remote.endpoint);
+  if (theirs !== null) return { kind: 'none', reason: `its driver is ${theirs}, and this node's is ${site.driver}` };
+  if (site.driver === 'libreswan') {
+    const unnamed = [site.self, remote].find((end) => privateIpOf(end.gateway, end.endpoint.nodeName) === null);
+    if (unnamed !== undefined)
+      return { kind: 'none', reason: `status says no privateIP of node ${unnamed.endpoint.nodeName}` };
+  }
   const relay = relayOf(gateway);
   if (relay !== null) return { kind: 'neighbour', remote, endpoint: relay.address };
   if (!remote.endpoint.underNat) return { kind: 'none', reason: 'the relay says neither publicIP nor an own address' };
@@ -81,14 +100,16 @@ function decideNeighbour(
   facts: RemoteFacts,
   now: number,
 ): RemoteDecision {
-  const carrier = carrierOf(remote, facts, now);
+  const carrier = carrierOf(site, remote, facts, now);
   const items = neighbourItems(site, remote, endpoint, carrier);
   if (carrier !== remote.key && facts.former) items.push(formerPeer('relay', remote, facts.former));
   const { peer } = facts.relay;
-  const item: PeerItem = { kind: 'peer', plane: 'relay', gateway: remote.gateway.name, key: remote.key, endpoint };
   // An edge asks a relay, and not the other way: two that ask in step forget each other's answers.
-  const nudged = remote.endpoint.underNat ? null : nudge(site, item, facts, now);
-  const aimed = nudged !== null && Number.isFinite(nudged.wakeAt) ? nudged : aimSilent(remote, endpoint, peer, now);
+  const nudged = remote.endpoint.underNat ? null : nudge(site, peerItem(site, 'relay', remote, endpoint), facts, now);
+  const aimed =
+    nudged !== null && Number.isFinite(nudged.wakeAt)
+      ? nudged
+      : (renewLost(site, remote, endpoint, facts.relay, now) ?? aimSilent(site, remote, endpoint, peer, now));
   const seen = peer !== null && peer.lastHandshake > 0 ? peer.endpoint : null;
   const fields = holeFields(site, remote, seen);
   if (fields === null) return { ...NOTHING, items, ...aimed };
@@ -98,11 +119,31 @@ function decideNeighbour(
   return { ...NOTHING, items, deeds: [publish] };
 }
 
+/**
+ * pluto follows nobody who moves, and takes some 20 s to find out: when the NAT before an edge has forgotten it, its
+ * tunnel to the relay is made anew. How often is the driver's to say, which knows what it has begun.
+ */
+function renewLost(site: SiteFacts, remote: Site, endpoint: HostPort | null, plane: PlaneFacts, now: number) {
+  const { peer, probe } = plane;
+  if (site.driver !== 'libreswan' || site.role !== 'edge' || peer === null || probe === null) return null;
+  const lost = probe.received > 0 && probe.lostInRow >= LOST_IN_ROW;
+  if (!lost || isWithin(LOST_MS, peer.receivedAt, now)) return null;
+  const item = peerItem(site, 'relay', remote, endpoint);
+  const again: Deed = { op: 're-add', peer: item, carries: remote.gateway.subnets, seenRxBytes: peer.rxBytes };
+  return { deeds: [again], wakeAt: now + RE_ADD_MS };
+}
+
 /** WireGuard follows a peer that moves, but not one that has moved unheard: where it says it is now counts then. */
-function aimSilent(remote: Site, endpoint: HostPort | null, peer: RemoteFacts['relay']['peer'], now: number) {
+function aimSilent(
+  site: SiteFacts,
+  remote: Site,
+  endpoint: HostPort | null,
+  peer: RemoteFacts['relay']['peer'],
+  now: number,
+) {
   if (peer === null || endpoint === null || sameHostPort(peer.endpoint, endpoint)) return {};
   if (isWithin(SILENT_MS - 1, peer.receivedAt, now)) return { wakeAt: peer.receivedAt + SILENT_MS };
-  const item: PeerItem = { kind: 'peer', plane: 'relay', gateway: remote.gateway.name, key: remote.key, endpoint };
+  const item = peerItem(site, 'relay', remote, endpoint);
   return {
     deeds: [{ op: 'aim', peer: item, carries: remote.gateway.subnets, seenRxBytes: peer.rxBytes } satisfies Deed],
   };
@@ -122,14 +163,8 @@ function decideEdge(
   const session = hasSession(facts.direct.peer, now);
   const candidate = { now, target: input.target, session, answeredInRow, lingers: decision.lingers };
   const items = remoteEdgeItems(site, remote, decision.memory, candidate);
-  items.push(...formerDirectItems(remote, facts, items, now));
-  const peer: PeerItem = {
-    kind: 'peer',
-    plane: 'direct',
-    gateway: remote.gateway.name,
-    key: remote.key,
-    endpoint: input.target,
-  };
+  items.push(...formerDirectItems(site, remote, facts, items, now));
+  const peer = peerItem(site, 'direct', remote, input.target);
   const deeds = decision.deeds.map((deed): Deed => {
     if (deed.op === 'punch') {
       return { op: 'punch', gateway: remote.gateway.name, to: input.target as HostPort, ttl: deed.ttl };
@@ -175,6 +210,10 @@ function verdict(site: SiteFacts, remote: Site, localType: PathTypes): PairVerdi
       may: false,
       reason: `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`,
     };
+  }
+  const central = centralRelay(site.relays);
+  if (site.driver === 'libreswan' && central !== null && !isCorax(central.endpoint)) {
+    return { may: false, reason: "the central relay is raven-agent's: with libreswan that leaves one plane" };
   }
   if (lanAddress(site, remote) !== null) return { may: true, reason: 'both are behind one public address' };
   return pairVerdict(localType, remote.endpoint.natType);

@@ -28,6 +28,8 @@ export const UNPROVEN_MS = 30_000;
 export const IN_USE_MS = 10_000;
 /** A relay-plane peer that sends keepalives every 5 s and was not heard for this long is looked for where it was published. */
 export const SILENT_MS = 15_000;
+/** With libreswan a tunnel to a relay that loses its probes is made anew where nothing was received for this long. */
+export const LOST_MS = 2_500;
 /** WireGuard drops a session at this age (REJECT_AFTER_TIME). */
 export const SESSION_MS = 180_000;
 /** WireGuard owes a packet within 10 s (KEEPALIVE_TIMEOUT) while we send; two more for the way. */

@@ -2,7 +2,7 @@
 import type { HostPort, Ip, Prefix } from './address.js';
 import type { Gateway, SiteNode, TunnelEndpoint } from './gateway.js';
 import type { PublicKey } from './key.js';
-import type { Plane } from './names.js';
+import type { DriverName, Plane } from './names.js';
 import type { NatReport } from './nat.js';
 
 /**
@@ -39,7 +39,7 @@ export type Handover =
   /** This node holds it since a moment ago; before it was the node with this private address. */
   | { readonly as: 'next'; readonly from: Ip; readonly since: number };
 
-/** A gateway whose active endpoint can be connected to: it has a key. */
+/** A gateway whose active endpoint can be connected to: it has a key (with libreswan one made from its name). */
 export interface Site {
   readonly gateway: Gateway;
   readonly endpoint: TunnelEndpoint;
@@ -56,6 +56,8 @@ export interface PeerFacts {
   readonly endpoint: HostPort | null;
   /** Unix seconds; 0 = never. */
   readonly lastHandshake: number;
+  /** Does a session stand, whatever its age? Null: its age says (WireGuard). */
+  readonly session: boolean | null;
   readonly rxBytes: number;
   readonly txBytes: number;
   /** When rxBytes was last seen to grow; 0 = never. */
@@ -110,6 +112,7 @@ export interface RemoteFacts {
 /** All that is not about one remote. */
 export interface SiteFacts {
   readonly node: string;
+  readonly driver: DriverName;
   readonly self: Site | null;
   readonly role: Role;
   readonly overlay: Overlay | null;

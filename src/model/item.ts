@@ -86,6 +86,27 @@ export interface PeerItem {
   readonly key: PublicKey;
   /** A hint, given when the peer is added; WireGuard follows the peer from there (roaming). */
   readonly endpoint: HostPort | null;
+  /** Libreswan's alone. */
+  readonly ipsec?: IpsecPart;
+}
+
+/** What IPsec has to be told of a peer beside: an SA is for a pair of prefixes, and each end has a name. */
+export interface IpsecPart {
+  /** The node's own address on which the tunnel ends. */
+  readonly host: Ip;
+  /** By which the two ends are known, in names and IDs: their nodes' private addresses. */
+  readonly localName: Ip;
+  readonly remoteName: Ip;
+  /** The own gateway's. */
+  readonly subnets: readonly Prefix[];
+  /** Which prefixes this end stands for: its own, those of all edges (pair by pair, as raven has it), or any. */
+  readonly local: 'own' | 'edges' | 'any';
+  /** Which the other end stands for: those that the peer carries, or any. */
+  readonly remote: 'carried' | 'any';
+  /** One end does: initiations that cross leave SAs that the other does not have. */
+  readonly initiates: boolean;
+  /** The tunnel's port here is not translated: it is spoken to on {@link TUNNEL_PORT} from the first packet on. */
+  readonly fixedPort: boolean;
 }
 
 /** A prefix that a peer may send from and is sent to: an allowed IP. A prefix has one peer a plane. */
@@ -170,11 +191,15 @@ export function keyOf(item: Item): ItemKey {
 /** Do two items of one key ask for the same? A peer's endpoint is a hint and does not count. */
 export function sameItem(a: Item, b: Item): boolean {
   if (a === b) return true;
-  if (a.kind === 'peer' && b.kind === 'peer') return a.gateway === b.gateway;
+  if (a.kind === 'peer' && b.kind === 'peer') return a.gateway === b.gateway && sameIpsec(a.ipsec, b.ipsec);
   if (a.kind === 'firewall' && b.kind === 'firewall') return sameFirewall(a, b);
   const left = a as unknown as Record<string, unknown>;
   const right = b as unknown as Record<string, unknown>;
   return Object.keys(left).every((field) => left[field] === right[field]);
+}
+
+function sameIpsec(a: IpsecPart | undefined, b: IpsecPart | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
 function sameFirewall(a: FirewallItem, b: FirewallItem): boolean {

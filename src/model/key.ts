@@ -1,5 +1,4 @@
 /** WireGuard public keys: Curve25519 points (RFC 7748), in base64 as wg(8) prints them. */
-
 declare const publicKeyBrand: unique symbol;
 
 /** 32 bytes in canonical base64 (44 characters, RFC 4648 4), not all zero. */

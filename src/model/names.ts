@@ -7,7 +7,26 @@ export const PLANES = ['relay', 'direct'] as const satisfies readonly Plane[];
 export const TUNNEL_PORT = 4500;
 /** Where the direct plane's device listens; two stateless rules make it look like {@link TUNNEL_PORT}. */
 export const DIRECT_PORT = 4501;
-export const DEVICES: Readonly<Record<Plane, string>> = { relay: 'raven-wg0', direct: 'raven-wg1' };
+
+export type DriverName = 'wireguard' | 'libreswan';
+export type Devices = Readonly<Record<Plane, string>>;
+/** WireGuard's; the first is raven's. */
+export const DEVICES: Devices = { relay: 'raven-wg0', direct: 'raven-wg1' };
+/**
+ * XFRM interfaces' if_ids. pluto calls the interface of number N ipsecN and marks packets with N: clear of the marks
+ * that {@link TUNNEL_FWMARK} keeps clear of.
+ */
+export const IF_IDS: Readonly<Record<Plane, number>> = { relay: 4500, direct: 4501 };
+export const DRIVER_DEVICES: Readonly<Record<DriverName, Devices>> = {
+  wireguard: DEVICES,
+  libreswan: { relay: `ipsec${IF_IDS.relay}`, direct: `ipsec${IF_IDS.direct}` },
+};
+
+/** The plane that the device is for, whatever the driver; null where it is none of ours. */
+export function planeOfDevice(device: string): Plane | null {
+  const all = Object.values(DRIVER_DEVICES);
+  return PLANES.find((plane) => all.some((devices) => devices[plane] === device)) ?? null;
+}
 
 /** Seconds; raven's. NATs keep a UDP mapping for 30 s at the least that is seen in the field (RFC 4787 4.3 asks for 2 min). */
 export const KEEPALIVE_S = 5;

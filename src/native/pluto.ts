@@ -24,6 +24,8 @@ export interface PlutoConnection {
   readonly remote: PlutoEnd;
   /** Seconds of silence before the remote is asked whether it lives, 1–3600. */
   readonly dpdDelayS: number;
+  /** Once the remote is taken to be dead: begin anew, or wait until it does. */
+  readonly dpdAction: 'clear' | 'restart';
   /** Seconds until an unanswered request, DPD's too, is given up, 1–3600. */
   readonly retransmitTimeoutS: number;
   /** Milliseconds to the first retransmission; each one after waits twice as long. 1–60,000. */

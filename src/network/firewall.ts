@@ -4,7 +4,7 @@
  */
 import { isIpv4, type Prefix } from '../model/address.js';
 import { type FirewallItem, sameItem } from '../model/item.js';
-import { DEVICES, DIRECT_PORT, TUNNEL_FWMARK, TUNNEL_PORT } from '../model/names.js';
+import { DIRECT_PORT, TUNNEL_FWMARK, TUNNEL_PORT } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
 
 const FAMILY = 'ip';
@@ -29,7 +29,8 @@ export function firewallTransaction(item: FirewallItem): string {
   const commands: Json[] = [...removal(), add('table', {}, true)];
   commands.push(...identityNat(item));
   if (item.relays !== null) commands.push(...portRewriting(item));
-  if (item.relaying) commands.push(...relaying());
+  const [relayDevice] = item.devices;
+  if (item.relaying && relayDevice !== undefined) commands.push(...relaying(relayDevice));
   if (item.overlay !== null) commands.push(...overlayRules(item.overlay));
   return JSON.stringify({ nftables: commands });
 }
@@ -150,8 +151,7 @@ function prefix(text: Prefix): Json {
  * While two edges' paths differ a relay sees half of each flow. Tracked, that half turns INVALID, and
  * kube-proxy drops it.
  */
-function relaying(): Json[] {
-  const device = DEVICES.relay;
+function relaying(device: string): Json[] {
   return [
     chain('relaying', { type: 'filter', hook: 'prerouting', prio: PRIORITY_RAW }),
     rule('relaying', [

@@ -13,7 +13,7 @@ import type {
   RouteItem,
   RuleItem,
 } from '../model/item.js';
-import { DEVICES, PLANES, TABLES, TUNNEL_FWMARK } from '../model/names.js';
+import { planeOfDevice, TABLES, TUNNEL_FWMARK } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
 import type { DeleteStep, PutStep } from '../model/step.js';
 import {
@@ -191,7 +191,7 @@ function defaultDevice(defaults: RouteColumns): number | undefined {
 }
 
 function isOurs(device: string): boolean {
-  return device === OVERLAY.device || PLANES.some((plane) => DEVICES[plane] === device);
+  return device === OVERLAY.device || planeOfDevice(device) !== null;
 }
 
 /**

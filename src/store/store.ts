@@ -41,7 +41,13 @@ export interface EndpointPatch {
 export interface StoreHealth {
   readonly synced: boolean;
   /** What keeps the store from being read or watched now; null while all is well. */
-  readonly lastError: { readonly code: string; readonly message: string; readonly at: number } | null;
+  readonly lastError: {
+    readonly code: string;
+    readonly message: string;
+    readonly at: number;
+    /** It is about a certificate, a token or a permission. */
+    readonly denied?: boolean;
+  } | null;
   /** When the store was last known to be seen in whole, Unix milliseconds. */
   readonly lastSync: number | null;
   /** Every refusal that stands. */

@@ -10,13 +10,19 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, createGzip } from 'node:zlib';
 import { CoraxError, codeOf, messageOf } from '../errors.js';
 
 export interface Reply {
   readonly status: number;
   readonly type: string;
-  readonly body: string;
+  /** In pieces where it is large: others get their turn between them. */
+  readonly body: string | readonly Buffer[];
   readonly headers?: OutgoingHttpHeaders;
+  /** Compressed on the way. */
+  readonly gzip?: boolean;
 }
 
 /** An answer without an end: its head goes out, then it is whose it is given to. */
@@ -54,7 +60,7 @@ export function createHttpServer(handler: Handler, onError: ErrorSink): Server {
       answer(request, response, handler).catch((error: unknown) => {
         onError(error);
         if (response.headersSent) response.destroy();
-        else send(request, response, text(500, 'internal error, see the log'));
+        else void send(request, response, text(500, 'internal error, see the log'));
       });
     },
   );
@@ -74,13 +80,13 @@ async function answer(request: IncomingMessage, response: ServerResponse, handle
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD');
-    return send(request, response, text(405, 'only GET and HEAD'));
+    return await send(request, response, text(405, 'only GET and HEAD'));
   }
   const path = decodePath(request.url ?? '');
-  if (path === null) return send(request, response, text(400, 'not a path'));
+  if (path === null) return await send(request, response, text(400, 'not a path'));
   const reply = (await handler(path, request.headers)) ?? text(404, 'not found');
   if ('take' in reply) begin(request, response, reply);
-  else send(request, response, reply);
+  else await send(request, response, reply);
 }
 
 function decodePath(url: string): string | null {
@@ -93,15 +99,34 @@ function decodePath(url: string): string | null {
   }
 }
 
-function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+async function send(request: IncomingMessage, response: ServerResponse, reply: Reply): Promise<void> {
+  const { body, gzip = false } = reply;
   response.writeHead(reply.status, {
     'content-type': reply.type,
-    'content-length': Buffer.byteLength(reply.body),
+    // How long it is compressed is known only at its end.
+    ...(gzip ? { 'content-encoding': 'gzip' } : { 'content-length': lengthOf(body) }),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     ...reply.headers,
   });
-  response.end(request.method === 'HEAD' ? undefined : reply.body);
+  if (request.method === 'HEAD') response.end();
+  else if (typeof body === 'string' && !gzip) response.end(body);
+  else await stream(typeof body === 'string' ? [Buffer.from(body)] : body, gzip, response);
+}
+
+function lengthOf(body: Reply['body']): number {
+  return typeof body === 'string' ? Buffer.byteLength(body) : body.reduce((sum, piece) => sum + piece.length, 0);
+}
+
+async function stream(pieces: readonly Buffer[], gzip: boolean, response: ServerResponse): Promise<void> {
+  const source = Readable.from(pieces, { objectMode: false });
+  try {
+    if (gzip) await pipeline(source, createGzip({ level: constants.Z_BEST_SPEED }), response);
+    else await pipeline(source, response);
+  } catch (error) {
+    // Whoever asked has gone.
+    if (codeOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE' && codeOf(error) !== 'ECONNRESET') throw error;
+  }
 }
 
 function begin(request: IncomingMessage, response: ServerResponse, { type, headers, take }: Stream): void {

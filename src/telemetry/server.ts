@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { CoraxError, codeOf } from '../errors.js';
 import { isLoopback } from '../model/address.js';
+import { acceptsGzip, CONTENT_TYPES, chooseFormat, type Format } from './format.js';
 import { closing, createHttpServer, type ErrorSink, type Handler, listenError, listening, text } from './http.js';
 import type { StatusPage } from './page/page.js';
 
@@ -18,8 +19,8 @@ export interface RunningServer {
 }
 
 export interface MetricsSource {
-  readonly contentType: string;
-  render(): Promise<string>;
+  /** The whole exposition, in pieces. */
+  render(format: Format): Promise<readonly Buffer[]>;
 }
 
 /** Each gives null where all is well, else the reason, for the kubelet's event and a person. */
@@ -30,10 +31,15 @@ export interface HealthChecks {
   ready(): string | null;
 }
 
-/** GET /metrics */
+/** GET /metrics, in the form and encoding that are asked for. */
 export function serveMetrics(where: Where, source: MetricsSource, onError: ErrorSink): Promise<RunningServer> {
-  const handler: Handler = async (path) =>
-    path === '/metrics' ? { status: 200, type: source.contentType, body: await source.render() } : null;
+  const handler: Handler = async (path, headers) => {
+    if (path !== '/metrics') return null;
+    const format = chooseFormat(headers.accept);
+    const gzip = acceptsGzip(String(headers['accept-encoding'] ?? ''));
+    const vary = { vary: 'accept, accept-encoding' };
+    return { status: 200, type: CONTENT_TYPES[format], body: await source.render(format), headers: vary, gzip };
+  };
   return serve('metrics', '--metrics-addr', where, handler, onError);
 }
 

@@ -1,9 +1,11 @@
 /** What a tunnel backend does for the agent. It has two devices, one a plane; a path is a route to one of them. */
+import type { ErrorCode } from '../errors.js';
 import type { HostPort, Prefix } from '../model/address.js';
 import type { CarryItem, DeviceItem, Item, PeerItem } from '../model/item.js';
 import type { PublicKey } from '../model/key.js';
-import type { Plane } from '../model/names.js';
+import type { DriverName, Plane } from '../model/names.js';
 import type { DeleteStep, PeerDeed, PutStep } from '../model/step.js';
+import type { XfrmEvent } from '../native.js';
 
 export type TunnelItem = DeviceItem | PeerItem | CarryItem;
 export type TunnelStep = PutStep<TunnelItem> | DeleteStep<TunnelItem> | PeerDeed;
@@ -18,6 +20,8 @@ export interface PeerUpdate {
   readonly endpoint: HostPort | null;
   /** Unix seconds; 0 = never. */
   readonly lastHandshake: number;
+  /** Does a session stand? Null: the driver cannot tell, its age does. */
+  readonly session: boolean | null;
   readonly rxBytes: number;
   readonly txBytes: number;
   /** All that it carries, where that may have changed; else null. */
@@ -32,8 +36,16 @@ export interface PlaneReading {
   readonly peers: Iterable<PeerUpdate>;
 }
 
+/** Something that a person should know of the backend as a whole. */
+export interface DriverProblem {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Unix milliseconds; null where it is not known. */
+  readonly since: number | null;
+}
+
 export interface TunnelDriver {
-  readonly name: 'wireguard' | 'libreswan';
+  readonly name: DriverName;
   /** Opens the events that it goes by; again after an overrun, which may have been their end. Absent: it has none. */
   arm?(): Promise<void>;
   /** What stands already, of an earlier agent's or raven's. Peers come with gateway '': nobody knows whose. */
@@ -44,6 +56,12 @@ export interface TunnelDriver {
   poll(device: DeviceItem): Promise<PlaneReading>;
   /** Is the device up, with the MTU that it was given? True where it is gone: that is poll's to tell. */
   isUp(device: DeviceItem): Promise<boolean>;
+  /** What the kernel tells of IPsec. Absent: it is none of the driver's business. */
+  hear?(event: XfrmEvent): void;
+  /** What is wrong now with the backend as a whole. */
+  problems?(): readonly DriverProblem[];
+  /** The agent ends; tunnels stay. */
+  stop?(): void;
   /** Removes the devices and all that hangs on them. */
   destroy(): Promise<void>;
 }

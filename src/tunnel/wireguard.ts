@@ -194,6 +194,7 @@ function updateAt(plane: Plane, delta: WgDelta, index: number): PeerUpdate {
     moved: (changes & (ChangeFlag.Added | ChangeFlag.Endpoint | ChangeFlag.Handshake)) !== 0,
     endpoint: endpointAt(delta, index),
     lastHandshake: delta.lastHandshakes[index] as number,
+    session: null,
     rxBytes: delta.rxBytes[index] as number,
     txBytes: delta.txBytes[index] as number,
     carries: (changes & (ChangeFlag.Added | ChangeFlag.AllowedIps)) !== 0 ? prefixesAt(delta, index) : null,

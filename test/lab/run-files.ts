@@ -4,6 +4,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { DriverName } from '#src/model/names.js';
 import { parseEvent } from '../../lab/guest/events.js';
 import { chooseLane, type InsideOptions, runInside } from '../../lab/setting.js';
 import { EventTree } from './event-tree.js';
@@ -25,7 +26,7 @@ export interface LabTestFile {
 export async function runFiles(
   t: TestContext,
   files: readonly LabTestFile[],
-  options: Pick<InsideOptions, 'env' | 'hostPorts'> = {},
+  { driver, ...options }: Pick<InsideOptions, 'env' | 'hostPorts'> & { readonly driver?: DriverName } = {},
 ): Promise<void> {
   assert.ok(files.length > 0, 'no test file is picked');
   for (const { source, built } of files) {
@@ -33,7 +34,7 @@ export async function runFiles(
   }
   const logs = process.env.CORAX_LAB_LOGS || join(ROOT, 'build/lab-logs');
   mkdirSync(logs, { recursive: true });
-  const lane = await chooseLane();
+  const lane = await chooseLane(driver);
   t.diagnostic(
     `labs are built in the ${lane === 'vm' ? 'micro-VM' : "host's kernel"}; agents' logs in ${relative(ROOT, logs)}`,
   );

@@ -15,6 +15,7 @@ const connection = (changes: Partial<PlutoConnection> = {}): PlutoConnection => 
   local: { id: '@a', host: '192.168.1.2', ikePort: null, client: '10.1.0.0/24' },
   remote: { id: '@b', host: '203.0.113.12', ikePort: 4500, client: '10.2.0.0/24' },
   dpdDelayS: 5,
+  dpdAction: 'restart',
   retransmitTimeoutS: 10,
   retransmitIntervalMs: 500,
   ifId: null,

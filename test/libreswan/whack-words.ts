@@ -9,11 +9,11 @@ const end = ({ id, host, ikePort, client }: PlutoEnd): string[] => [
 ];
 
 /** 5.0 renamed --forceencaps, and gave up --dpdaction. */
-const flags = (version: string): string[] =>
-  Number.parseInt(version, 10) >= 5 ? ['--encapsulation=yes'] : ['--forceencaps', '--dpdaction', 'restart'];
+const flags = (version: string, { dpdAction }: PlutoConnection): string[] =>
+  Number.parseInt(version, 10) >= 5 ? ['--encapsulation=yes'] : ['--forceencaps', '--dpdaction', dpdAction];
 
 const add = (version: string, it: PlutoConnection): string[] => [
-  ...['--psk', '--encrypt', ...flags(version)],
+  ...['--psk', '--encrypt', ...flags(version, it)],
   ...[...end(it.local), '--to', ...end(it.remote)],
   ...option('--dpddelay', it.dpdDelayS),
   ...option('--retransmit-timeout', it.retransmitTimeoutS),

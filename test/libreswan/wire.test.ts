@@ -22,6 +22,7 @@ const connection = (changes: Partial<PlutoConnection> = {}): PlutoConnection => 
   local: v4,
   remote: end('@192.168.2.2-10.2.0.0/24', '203.0.113.12', '10.2.0.0/24', 21_277),
   dpdDelayS: 5,
+  dpdAction: 'restart',
   retransmitTimeoutS: 10,
   retransmitIntervalMs: 500,
   ifId: null,
@@ -55,6 +56,7 @@ const commands: Record<string, PlutoCommand> = {
   'times of more than a second': on({
     add: connection({ dpdDelayS: 3600, retransmitTimeoutS: 3600, retransmitIntervalMs: 1250 }),
   }),
+  'no restart': on({ add: connection({ dpdAction: 'clear' }) }),
   'the shortest times': on({ add: connection({ dpdDelayS: 1, retransmitTimeoutS: 1, retransmitIntervalMs: 1 }) }),
   IPv6: on({ add: connection({ local: v6, remote: end('@b', '2001:db8::2', '2001:db8:2::/48', 4500) }) }),
   'IPv6 from anywhere': on({ add: connection({ local: v6, remote: end('@b', null, '2001:db8:2::/48') }) }),

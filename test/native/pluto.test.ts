@@ -67,7 +67,7 @@ const connection = (changes: object = {}): object => ({
     ike: null,
     esp: null,
   },
-  ...{ dpdDelayS: 5, retransmitTimeoutS: 10, retransmitIntervalMs: 500 },
+  ...{ dpdDelayS: 5, dpdAction: 'restart', retransmitTimeoutS: 10, retransmitIntervalMs: 500 },
   ...changes,
 });
 const on = (rest: object): object => ({ op: 'connection', name: 'n', ...rest });
@@ -115,6 +115,8 @@ describe('arguments', () => {
     [/command: both clients must be of one family/, adding({ local: end({ client: '::/0' }) })],
     [/dpdDelayS must be a whole number from 1/, adding({ dpdDelayS: 0 })],
     [/dpdDelayS must be a whole number/, adding({ dpdDelayS: 3601 })],
+    [/dpdAction must be 'clear' or 'restart'/, adding({ dpdAction: 'hold' })],
+    [/dpdAction must be 'clear' or 'restart'/, adding({ dpdAction: undefined })],
     [/retransmitTimeoutS must be a whole number/, adding({ retransmitTimeoutS: 0.5 })],
     [/retransmitIntervalMs must be a whole number/, adding({ retransmitIntervalMs: 60_001 })],
     [/ifId must be a whole number from 1/, adding({ ifId: 0 })],

@@ -40,6 +40,8 @@ struct PlutoEnd {
 struct PlutoConnection {
   PlutoEnd local, remote;
   uint32_t dpdDelayS = 0;
+  // Once the remote is taken to be dead: begin anew, or wait for it to.
+  bool restarts = true;
   uint32_t retransmitTimeoutS = 0;
   uint32_t retransmitIntervalMs = 0;
   std::optional<uint32_t> ifId = std::nullopt;

@@ -88,6 +88,8 @@ struct WhackLayout {
   WhackEnd local, remote;
   WhackDuration dpdDelay, retransmitTimeout, retransmitInterval;
   WhackField ifId, reqid;
+  // Size 0 where there is none.
+  WhackField dpdAction;
   // Of the hosts: 4 or 6. Of the clients: AF_INET or AF_INET6.
   WhackField hostVersion, clientAddressFamily;
 

@@ -59,7 +59,6 @@ WhackLayout layout48() {
   it.withAdd = {
       {{88, 8}, 1 | 8},   // policy ENCRYPT, TUNNEL
       {{96, 1}, 1},       // authby.psk
-      {{288, 4}, 3},      // dpd_action restart
       {{300, 4}, yes},    // encaps
   };
   it.withoutAdd = {{{104, 8}, 28}};  // sighash_policy
@@ -69,6 +68,7 @@ WhackLayout layout48() {
   it.retransmitTimeout = {{216, 8}, {224, 8}, {}};
   it.retransmitInterval = {{232, 8}, {240, 8}, {}};
   it.dpdDelay = {{256, 8}, {264, 8}, {}};
+  it.dpdAction = {288, 4};
   it.ifId = {252, 4};
   it.reqid = {356, 4};
   it.clientAddressFamily = {1080, 2};
@@ -134,7 +134,7 @@ WhackLayout layout52() {
       {{1316, 4}, 8},                  // oppo.local.port
       {{1348, 4}, 1},                  // oppo.ipproto
   };
-  // dpd_action is no more: with dpddelay pluto restarts what it takes to be dead.
+  // dpd_action is no more: with dpddelay pluto restarts what it once initiated, and clears the rest.
   it.withAdd = {
       {{92, 1}, 1},      // authby.psk
       {{228, 4}, 1},     // type tunnel

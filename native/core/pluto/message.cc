@@ -10,6 +10,8 @@ namespace {
 
 // enum keyword_host
 constexpr uint64_t hostAny = 2;
+// enum dpd_action
+constexpr uint64_t dpdClear = 1, dpdRestart = 3;
 
 class Writer {
  public:
@@ -78,6 +80,7 @@ void putConnection(Writer& writer, const WhackLayout& layout, const PlutoConnect
   writer.put(layout.hostVersion, family);
   writer.put(layout.clientAddressFamily, connection.local.client.ip.addressFamily());
   writer.putDuration(layout.dpdDelay, uint64_t{connection.dpdDelayS} * 1000);
+  writer.put(layout.dpdAction, connection.restarts ? dpdRestart : dpdClear);
   writer.putDuration(layout.retransmitTimeout, uint64_t{connection.retransmitTimeoutS} * 1000);
   writer.putDuration(layout.retransmitInterval, connection.retransmitIntervalMs);
   if (connection.ifId) writer.put(layout.ifId, *connection.ifId);

@@ -2,7 +2,7 @@
  * Gateways as resources of a Kubernetes cluster. While the API is away the last known state stays in force, and
  * what changed meanwhile is picked up after.
  */
-import { CoraxError, messageOf } from '../../errors.js';
+import { CoraxError, codeOf, messageOf } from '../../errors.js';
 import { parseGateway } from '../../model/gateway.js';
 import { printable } from '../../model/quote.js';
 import { Catalogue } from '../catalogue.js';
@@ -152,7 +152,8 @@ export class KubernetesStore implements GatewayStore {
   #failed(error: unknown): void {
     const stays = this.#synced ? '; what was read before stays in force' : '';
     const code = error instanceof CoraxError ? error.code : 'CORAX_STORE';
-    this.#error = { code, message: explain(error) + stays, at: this.#error?.at ?? Date.now() };
+    const at = this.#error?.at ?? Date.now();
+    this.#error = { code, message: explain(error) + stays, at, denied: isDenied(error) };
   }
 
   #changed(): void {
@@ -189,6 +190,15 @@ const ADVICE: Readonly<Record<number, string>> = {
   403: "give this agent's service account the role that deploy/ has for it",
   404: 'the cluster has no Gateway resource of this version: install its CRD (OpenYurt brings it, and so does deploy/)',
 };
+
+/** OpenSSL's words for a certificate, as Node gives them. */
+const BAD_CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(?:GET_ISSUER|VERIFY)/;
+
+/** Is it about a certificate, a token or a permission, which waiting does not mend? */
+export function isDenied(error: unknown): boolean {
+  if (!(error instanceof ApiError)) return false;
+  return error.status === 401 || error.status === 403 || BAD_CERTIFICATE.test(codeOf(error.cause) ?? '');
+}
 
 function explain(error: unknown): string {
   if (error instanceof CoraxError) return error.message;

@@ -116,7 +116,16 @@ export class WireguardDriver implements TunnelDriver {
   }
 
   #update(plane: Plane, { key, endpoint, lastHandshake, bytes }: Peer, more: Partial<PeerUpdate>): PeerUpdate {
-    const update = { plane, key, endpoint, lastHandshake, rxBytes: bytes, txBytes: bytes, carries: null };
+    const update = {
+      plane,
+      key,
+      endpoint,
+      lastHandshake,
+      session: null,
+      rxBytes: bytes,
+      txBytes: bytes,
+      carries: null,
+    };
     return { ...update, gone: false, moved: false, ...more };
   }
 

@@ -26,6 +26,7 @@ const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
   moved: false,
   endpoint: at('198.51.100.2'),
   lastHandshake: 0,
+  session: null,
   rxBytes: 0,
   txBytes: 0,
   carries: null,
@@ -33,7 +34,8 @@ const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
 });
 
 function rig() {
-  const state = { up: true, unarmable: null as Error | null, reading: { altered: false, peers: [] } as PlaneReading };
+  const reading: PlaneReading = { altered: false, peers: [] };
+  const state = { up: true, unarmable: null as Error | null, reading, polls: 0, pollMs: () => {} };
   const world = new World();
   const remotes = new Remotes();
   remotes.put(gateway(2));
@@ -46,7 +48,11 @@ function rig() {
   const observer = new Observer({
     driver: {
       observe: async () => [DEVICE, PEER, ...CARRIES],
-      poll: async () => state.reading,
+      poll: async () => {
+        state.polls += 1;
+        state.pollMs();
+        return state.reading;
+      },
       isUp: async () => state.up,
     } as unknown as TunnelDriver,
     network: { observe: async () => [], firewallStands: async () => true } as unknown as Network,
@@ -55,6 +61,7 @@ function rig() {
     world,
     mark: (owner) => marked.push(owner),
     peerMoved: (_, to) => moved.push(to === null ? null : formatHostPort(to)),
+    looked: () => {},
     networkChanged: async () => {
       looks.push('look');
     },
@@ -126,6 +133,42 @@ describe('the observer', () => {
     await observer.audit();
     assert.deepEqual(marked, []);
     assert.ok(world.observed.has('device raven-wg0'), 'it stands');
+  });
+
+  it('looks when it is asked to and once more, and however often it is asked, leaves most of the time to others', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    let now = 0;
+    t.mock.method(performance, 'now', () => now);
+    const { observer, state } = rig();
+    state.pollMs = () => {
+      now += 20;
+    };
+    /** Each look takes 20 ms. @returns looks within so many milliseconds */
+    const looksIn = async (ms: number) => {
+      const before = state.polls;
+      for (let passed = 0; passed < ms; passed += 10) {
+        now += 10;
+        t.mock.timers.tick(10);
+        for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      }
+      return state.polls - before;
+    };
+    await observer.adopt();
+    observer.start();
+    assert.equal(await looksIn(900), 0);
+    observer.lookSoon();
+    assert.equal(await looksIn(10), 1, 'at once');
+    assert.equal(await looksIn(190), 0);
+    assert.equal(await looksIn(20), 1, 'the kernel tells of a first handshake late');
+    assert.equal(await looksIn(900), 0);
+    let looks = 0;
+    for (let times = 0; times < 200; times++) {
+      observer.lookSoon();
+      looks += await looksIn(10);
+    }
+    t.diagnostic(`${looks} looks of 20 ms each`);
+    assert.ok(looks > 5 && looks <= 12, `${looks} looks`);
+    await observer.stop();
   });
 
   it('lets others have their turn while it takes in what 10,000 peers and probes have to tell', async () => {

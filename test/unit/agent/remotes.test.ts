@@ -18,6 +18,7 @@ const update = (more: Partial<PeerUpdate> = {}): PeerUpdate => ({
   moved: true,
   endpoint: at('198.51.100.2'),
   lastHandshake: NOW / 1000,
+  session: null,
   rxBytes: 1000,
   txBytes: 1000,
   carries: null,
@@ -89,6 +90,57 @@ describe('what is seen of remotes', () => {
     );
     remotes.dropPeers('relay');
     assert.equal(remotes.get('gw-2')?.facts.relay.peer, null);
+  });
+});
+
+describe('totals that never fall', () => {
+  const bytes = (remotes: Remotes, plane: 'relay' | 'direct') => {
+    const { rxBytes, txBytes } = remotes.get('gw-2')?.totals[plane] ?? assert.fail();
+    return [rxBytes, txBytes];
+  };
+
+  it('count on when a peer is re-added, taken down, or has another key; and end with their gateway', () => {
+    const remotes = new Remotes();
+    remotes.seePeer(update({ rxBytes: 100, txBytes: 10 }), NOW);
+    remotes.put(gateway(2));
+    assert.deepEqual(bytes(remotes, 'relay'), [100, 10], 'of a peer that was there before its gateway was known');
+    remotes.seePeer(update({ rxBytes: 150, txBytes: 10 }), NOW);
+    remotes.seePeer(update({ rxBytes: 20, txBytes: 5 }), NOW);
+    assert.deepEqual(bytes(remotes, 'relay'), [170, 15], 're-added between two looks');
+    remotes.seePeer(update({ gone: true, rxBytes: 20, txBytes: 5 }), NOW);
+    remotes.seePeer(update({ rxBytes: 300, txBytes: 6 }), NOW);
+    assert.deepEqual(bytes(remotes, 'relay'), [470, 21], 'gone, and back with more than it had');
+    remotes.dropPeers('relay');
+    assert.deepEqual(bytes(remotes, 'relay'), [470, 21]);
+    remotes.put(gateway(2, { key: keyOf(22) }));
+    remotes.seePeer(update({ key: keyOf(22), rxBytes: 1, txBytes: 1 }), NOW);
+    assert.deepEqual(
+      [bytes(remotes, 'relay'), bytes(remotes, 'direct')],
+      [
+        [471, 22],
+        [0, 0],
+      ],
+    );
+    remotes.delete('gw-2');
+    remotes.put(gateway(2));
+    assert.deepEqual(bytes(remotes, 'relay'), [0, 0]);
+  });
+
+  it('count probes over generations, each of which begins at zero', () => {
+    const remotes = new Remotes();
+    remotes.put(gateway(2));
+    for (const [sent, lost, generation] of [
+      [10, 1, 1],
+      [12, 1, 1],
+      // More than the generation before had.
+      [20, 5, 2],
+      [3, 0, 3],
+    ] as const) {
+      remotes.seeProbe('gw-2', 'direct', probeFacts({ sent, lost, generation }));
+    }
+    remotes.seeProbe('gw-2', 'direct', null);
+    const { probesSent, probesLost } = remotes.get('gw-2')?.totals.direct ?? assert.fail();
+    assert.deepEqual([probesSent, probesLost], [35, 6]);
   });
 });
 

@@ -1,10 +1,27 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Remotes } from '#src/agent/remotes.js';
 import { createStory } from '#src/agent/story.js';
+import { newPath, type PathMemory } from '#src/decide/path.js';
+import type { NatReport } from '#src/model/nat.js';
 import type { PublishDeed } from '#src/model/step.js';
 import type { Logger } from '#src/telemetry/log.js';
 import { createMetrics } from '#src/telemetry/metrics.js';
 import { Heartbeat } from '#src/telemetry/server.js';
+import { gateway } from '../decide/fixtures.js';
+import { metricsOptions } from '../telemetry/fixtures.js';
+
+const NO_NAT: NatReport = {
+  type: null,
+  mapping: null,
+  filtering: null,
+  underNat: null,
+  publicAddress: null,
+  udpBlocked: false,
+  method: null,
+  servers: [],
+  measuredAtMs: 0,
+};
 
 function rig() {
   const lines: string[] = [];
@@ -13,7 +30,7 @@ function rig() {
     warn: (...args: unknown[]) => lines.push(`warn ${args.at(-1)}`),
     child: () => logger,
   };
-  const metrics = createMetrics({ version: '9', collect: () => [] });
+  const metrics = createMetrics(metricsOptions());
   return { lines, metrics, story: createStory(logger as unknown as Logger, metrics, new Heartbeat(1000)) };
 }
 
@@ -28,6 +45,48 @@ describe('the story', () => {
     story.overcome('audit');
     story.trouble('audit', new Error('another'));
     assert.deepEqual(lines, ['warn audit', 'warn audit', 'info audit: works again', 'warn audit']);
+  });
+
+  it('counts tries to open a direct plane by how they end, and the time of those that open it', async (t) => {
+    const { metrics, story } = rig();
+    t.after(() => metrics.clear());
+    const remotes = new Remotes();
+    const remote = remotes.put(gateway(2, { natType: 'Symmetric NAT' }));
+    const state = (more: Partial<PathMemory>): PathMemory => ({ ...newPath(0), ...more });
+    const run = (...states: PathMemory[]) =>
+      states.reduce((from, to) => {
+        story.transition(remote, from, to);
+        return to;
+      });
+    const punching = state({ state: 'punching', startedAt: 1000 });
+    story.nat({ ...NO_NAT, type: 'Full cone NAT' });
+    run(state({}), punching, state({ state: 'direct', since: 1500 }), punching, state({ failures: 1 }));
+    run(state({ failures: 1 }), state({ ...punching, failures: 1 }), state({ state: 'direct', since: 1250 }));
+    run(punching, state({ reason: 'waiting for the own hole' }));
+    const text = await metrics.registry.metrics();
+    for (const [result, count] of [
+      ['direct', 2],
+      ['failed', 1],
+      ['given-up', 1],
+    ]) {
+      const labels = `local_nat="Full cone NAT",remote_nat="Symmetric NAT",result="${result}"`;
+      assert.ok(text.includes(`corax_hole_punch_attempts_total{${labels}} ${count}\n`), `${result} ${count}\n${text}`);
+    }
+    assert.ok(text.includes('corax_time_to_direct_seconds_sum{attempt="first",driver="wireguard"} 0.5\n'));
+    assert.ok(text.includes('corax_time_to_direct_seconds_sum{attempt="retry",driver="wireguard"} 0.25\n'));
+  });
+
+  it('tells when a relay last looked at its edges, and nothing once it is no relay', async (t) => {
+    const { metrics, story } = rig();
+    t.after(() => metrics.clear());
+    const last = async () =>
+      /^corax_harvest_last_timestamp_seconds (\S+)$/m.exec(await metrics.registry.metrics())?.[1];
+    story.looked('direct', true);
+    assert.equal(await last(), '0');
+    story.looked('relay', true);
+    assert.ok(Math.abs(Number(await last()) - Date.now() / 1000) < 60);
+    story.looked('relay', false);
+    assert.equal(await last(), '0');
   });
 
   it('counts each write that failed, and tells it ever more seldom', async (t) => {

@@ -43,10 +43,12 @@ test('defaults', () => {
   assert.deepEqual(rest, {
     nodeIp: null,
     driver: 'wireguard',
+    plutoSocket: null,
     stun: [],
     stateDir: '/var/lib/corax',
     socket: '/run/corax/agent.sock',
     metrics: { host: '127.0.0.1', port: 10265 },
+    metricsOptions: { maxPeers: 10_000, wireguardNames: false },
     health: { host: '127.0.0.1', port: 10275 },
     statusPage: true,
     direct: 'auto',
@@ -154,9 +156,9 @@ test('every wrong value is named with its source and what is expected', () => {
     [{ ...enough, gateways: file('') }, {}, /^--gateways ".*": expected a folder, found a file/],
     [{ ...enough, driver: 'ipsec' }, {}, /^--driver "ipsec": expected wireguard or libreswan/],
     [
-      { ...enough, vpnDriver: 'libreswan' },
+      { ...enough, plutoSocket: '/run/pluto/pluto.ctl' },
       {},
-      /^--vpn-driver "libreswan": the libreswan driver is not in this version yet/,
+      /^--pluto-socket "\/run\/pluto\/pluto.ctl": pluto is the libreswan driver's/,
     ],
     [
       { ...enough, stun: ['ok.example.org', 'bad host'] },
@@ -167,6 +169,8 @@ test('every wrong value is named with its source and what is expected', () => {
     [{ ...enough, stun: ['a.example.org:70000'] }, {}, /^--stun .*expected HOST:PORT/],
     [enough, { CORAX_STUN: 'a:b:c' }, /^CORAX_STUN \["a:b:c"\]: expected HOST:PORT/],
     [{ ...enough, metricsAddr: '10265' }, {}, /^--metrics-addr "10265": expected ADDRESS:PORT/],
+    [{ ...enough, metricsMaxPeers: '-1' }, {}, /^--metrics-max-peers "-1": expected a whole number/],
+    [{ ...enough, metricsWireguardNames: 'yes' }, {}, /^--metrics-wireguard-names "yes": expected on or off/],
     [{ ...enough, metricsAddr: 'localhost:10265' }, {}, /^--metrics-addr/],
     [{ ...enough, metricsAddr: ':0' }, {}, /^--metrics-addr/],
     [{ ...enough, metricBindAddr: '2001:db8::1:9' }, {}, /^--metric-bind-addr "2001/],

@@ -115,6 +115,7 @@ export function siteFacts(own: Gateway, relays: readonly Gateway[], more: Partia
   const site = asSite(own);
   return {
     node: site.endpoint.nodeName,
+    driver: 'wireguard',
     self: site,
     role: site.endpoint.underNat ? 'edge' : 'relay',
     overlay: null,
@@ -137,7 +138,7 @@ export function siteFacts(own: Gateway, relays: readonly Gateway[], more: Partia
 }
 
 export function peerFacts(more: Partial<PeerFacts> = {}): PeerFacts {
-  return { endpoint: null, lastHandshake: 0, rxBytes: 0, txBytes: 0, receivedAt: 0, sentAt: 0, ...more };
+  return { endpoint: null, lastHandshake: 0, session: null, rxBytes: 0, txBytes: 0, receivedAt: 0, sentAt: 0, ...more };
 }
 
 export function probeFacts(more: Partial<ProbeFacts> = {}): ProbeFacts {

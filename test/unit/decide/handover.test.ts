@@ -28,7 +28,9 @@ describe("a remote's active endpoint moves", () => {
     ['with a session they move', true, 0, keyOf(2)],
     ['and at last without one', false, HANDOVER_MS, keyOf(2)],
   ] as const) {
-    it(what, () => assert.equal(carrierOf(asSite(remote), facts(session), T0 + after), carrier));
+    it(what, () =>
+      assert.equal(carrierOf(siteFacts(relay(1), [relay(1)]), asSite(remote), facts(session), T0 + after), carrier),
+    );
   }
 
   it('a relay has both peers until then, and one after', () => {
@@ -53,6 +55,11 @@ describe("a remote's active endpoint moves", () => {
     assert.equal(route?.device, 'raven-wg0');
     assert.ok(wakeAt <= T0 + HANDOVER_HEARD_MS);
     assert.deepEqual(carriers(at(HANDOVER_HEARD_MS).items, 'direct'), []);
+  });
+
+  it('with libreswan the subnets move at once: pluto does not keep who is gone', () => {
+    const site = siteFacts(relay(1), [relay(1)], { driver: 'libreswan' });
+    assert.equal(carrierOf(site, asSite(remote), facts(false), T0 + 10), keyOf(2));
   });
 
   it('nobody is woken for one that did not move', () => {

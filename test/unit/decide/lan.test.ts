@@ -31,6 +31,10 @@ describe('behind one public address', () => {
     });
   }
 
+  it('libreswan does not turn from place to place', () => {
+    assert.equal(lanAddress({ ...site, driver: 'libreswan' }, remoteAt('192.168.7.3')), null);
+  });
+
   it('two symmetric ends may try too, and a private address that changes starts over', () => {
     const symmetric = siteFacts(gateway(1, { natType: SYMMETRIC }), [relay(1)]);
     const inputs = ['192.168.7.3', '192.168.7.4'].map((privateIp) =>

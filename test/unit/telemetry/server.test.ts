@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { CoraxError } from '#src/errors.js';
+import { CONTENT_TYPES, type Format } from '#src/telemetry/format.js';
 import { Heartbeat, type RunningServer, serveHealth, serveMetrics, type Where } from '#src/telemetry/server.js';
 
 const anywhere: Where = { host: '127.0.0.1', port: 0 };
@@ -32,9 +33,11 @@ function get(server: RunningServer, path: string, method = 'GET'): Promise<Got> 
 }
 
 test('metrics: one page, GET and HEAD only', async () => {
-  const server = await serveMetrics(anywhere, { contentType: 'text/x', render: async () => 'a 1\n' }, noErrors);
+  const render = async (format: Format) => [Buffer.from('a 1\n'), Buffer.from(`# ${format}\n`)];
+  const server = await serveMetrics(anywhere, { render }, noErrors);
   try {
-    assert.deepEqual(await get(server, '/metrics'), { status: 200, type: 'text/x', body: 'a 1\n', allow: undefined });
+    const body = 'a 1\n# text\n';
+    assert.deepEqual(await get(server, '/metrics'), { status: 200, type: CONTENT_TYPES.text, body, allow: undefined });
     assert.equal((await get(server, '/metrics?x=1')).status, 200);
     const head = await get(server, '/metrics', 'HEAD');
     assert.deepEqual([head.status, head.body], [200, '']);
@@ -48,12 +51,35 @@ test('metrics: one page, GET and HEAD only', async () => {
   }
 });
 
+test('metrics: the form and the encoding that are asked for', async () => {
+  const piece = Buffer.alloc(100_000, 'x 1\n');
+  const server = await serveMetrics(anywhere, { render: async () => Array(20).fill(piece) }, noErrors);
+  const { host, port } = server.where;
+  try {
+    for (const encoding of ['gzip', 'identity', 'gzip;q=0']) {
+      const headers = { accept: 'application/openmetrics-text;version=1.0.0', 'accept-encoding': encoding };
+      const response = await fetch(`http://${host}:${port}/metrics`, { headers });
+      assert.equal(response.headers.get('content-type'), CONTENT_TYPES.openmetrics);
+      assert.equal(response.headers.get('content-encoding'), encoding === 'gzip' ? 'gzip' : null);
+      assert.equal(response.headers.get('content-length'), encoding === 'gzip' ? null : '2000000');
+      assert.equal(Buffer.concat(Array(20).fill(piece)).equals(Buffer.from(await response.arrayBuffer())), true);
+    }
+    // Whoever asks and goes away takes nothing down.
+    const gone = request({ host, port, path: '/metrics' }, (response) => response.destroy());
+    gone.on('error', () => undefined).end();
+    await new Promise((resolve) => gone.once('close', resolve));
+    assert.equal((await get(server, '/metrics', 'HEAD')).status, 200);
+  } finally {
+    await server.close();
+  }
+});
+
 test('a source that fails: 500, the reason goes to the log and not to the asker', async () => {
   const errors: unknown[] = [];
-  const render = async (): Promise<string> => {
+  const render = async (): Promise<Buffer[]> => {
     throw new Error('secret reason');
   };
-  const server = await serveMetrics(anywhere, { contentType: 'text/x', render }, (error) => errors.push(error));
+  const server = await serveMetrics(anywhere, { render }, (error) => errors.push(error));
   const { status, body } = await get(server, '/metrics');
   await server.close();
   assert.equal(status, 500);

@@ -1,0 +1,274 @@
+/** One pair of edges with Debian's pluto through everything that can happen to its path. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, type TestContext, test } from 'node:test';
+import { Lab, PSK } from '../lab.js';
+import { inside } from '../net/apply.js';
+import type { LabNode } from '../node.js';
+import { run, spawnBound } from '../process.js';
+import { requireInside } from '../setting.js';
+import {
+  bothOn,
+  bothPlanesAlive,
+  footprint,
+  forcePath,
+  frozen,
+  LONG_MS,
+  type Pair,
+  pause,
+  peersOf,
+  startAgents,
+} from '../test/agents.js';
+import type { PingReport } from '../traffic/pinger.js';
+import { spisOf, whack } from './sas.js';
+
+const PING_MS = 20;
+const CUT_MS = 5_000;
+const REBOUND_MS = 15_000;
+/** In the micro-VM agents and pluto may get no processor for a while; on a real kernel nothing is added. */
+const EMULATION_MS = requireInside() === 'vm' ? 2_500 : 0;
+
+let lab: Lab;
+let pair: Pair;
+
+before(async () => {
+  lab = await Lab.create({
+    sites: [
+      { name: 'edge-a', nat: 'port-restricted' },
+      { name: 'edge-b', nat: 'port-restricted' },
+    ],
+    relays: [{ name: 'relay-1' }],
+    delays: 'proposal',
+    driver: 'libreswan',
+  });
+  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+});
+
+after(() => lab?.destroy());
+
+/** Pings for as long as something is done. */
+async function meanwhile(t: TestContext, act: () => Promise<void>): Promise<PingReport> {
+  const pings = await lab.pinger('edge-a', 'edge-b', { intervalMs: PING_MS });
+  try {
+    await act();
+    await pause(1_000);
+  } catch (error) {
+    pings.kill();
+    throw error;
+  }
+  const report = await pings.stop();
+  t.diagnostic(`pings: ${report.sent} sent, ${report.lost} lost, longest gap ${Math.round(report.longestGapMs)} ms`);
+  return report;
+}
+
+/** From then on until the last ping that was lost. */
+function outage({ lostAt }: PingReport, from: number): number {
+  return Math.max(0, (lostAt.at(-1) ?? from) - from);
+}
+
+const cut = () => lab.faults.cut(pair.a.plan.publicAddress, pair.b.plan.publicAddress);
+const heal = () => lab.faults.heal(pair.a.plan.publicAddress, pair.b.plan.publicAddress);
+
+/** Another pluto has the port, and the pair's pods reach each other. */
+async function revived(node: LabNode, before: number | null): Promise<void> {
+  await lab.waitFor(async () => node.plutoPid !== null && node.plutoPid !== before, {
+    what: `another pluto on ${node.name}`,
+    timeoutMs: LONG_MS,
+  });
+}
+
+test('relay first, then direct: nothing is lost', async (t) => {
+  await cut();
+  await startAgents([lab.relay(), pair.a]);
+  await pair.b.startAgent();
+  await bothOn(lab, pair, 'relay');
+  const report = await meanwhile(t, async () => {
+    await pause(1_000);
+    await heal();
+    t.diagnostic(`both direct after ${(await bothOn(lab, pair, 'direct')).toFixed(1)} s`);
+    await bothPlanesAlive(lab, pair);
+  });
+  assert.equal(report.lost, 0);
+});
+
+test('the holes that the relay reads from the kernel are those that pluto says', async () => {
+  const relay = lab.relay();
+  const said = await whack(relay, '--showstates');
+  for (const edge of [pair.a, pair.b]) {
+    const { endpoint } = (await relay.peer(edge.name)).planes.relay ?? assert.fail();
+    const states = said.split('\n').filter((line) => line.includes(`-${edge.plan.podSubnet}"`));
+    assert.ok(
+      states.some((line) => line.includes(` ${endpoint} `) && line.includes('ESTABLISHED_CHILD_SA')),
+      said,
+    );
+    assert.equal((await edge.status()).nat.hole, endpoint);
+  }
+});
+
+test('relay, direct, relay by choice, the ends a second apart: nothing is lost', async (t) => {
+  await bothPlanesAlive(lab, pair);
+  const { a, b } = pair;
+  const report = await meanwhile(t, () =>
+    frozen([a, b], async () => {
+      for (const plane of ['relay', 'direct'] as const) {
+        await forcePath(a, b, plane);
+        await pause(1_000);
+        await forcePath(b, a, plane);
+        await pause(1_000);
+      }
+    }),
+  );
+  assert.equal(report.lost, 0);
+  await bothOn(lab, pair, 'direct');
+});
+
+test('agent killed with -9, and stopped, and started again: pluto and its SAs stay, nothing is lost', async (t) => {
+  await bothPlanesAlive(lab, pair);
+  const { a } = pair;
+  const seen = async () => [a.plutoPid, await spisOf(a, 'relay'), await spisOf(a, 'direct')];
+  const before = await seen();
+  const report = await meanwhile(t, async () => {
+    for (const how of ['kill9', 'stop'] as const) {
+      await a.restart(how);
+      await bothPlanesAlive(lab, pair);
+      await bothOn(lab, pair, 'direct');
+    }
+  });
+  assert.deepEqual(await seen(), before, 'the same pluto, the same SAs');
+  assert.equal(report.lost, 0);
+});
+
+test('direct path cut: traffic flows again by the relay within 5 s; healed: direct again', async (t) => {
+  await bothPlanesAlive(lab, pair);
+  let cutAt = 0;
+  const report = await meanwhile(t, async () => {
+    await pause(1_000);
+    await cut();
+    cutAt = Date.now();
+    t.diagnostic(`both on the relay after ${(await bothOn(lab, pair, 'relay')).toFixed(1)} s`);
+  });
+  t.diagnostic(`last ping lost ${Math.round(outage(report, cutAt))} ms after the cut`);
+  assert.ok(report.lost > 0, 'the cut was felt');
+  assert.ok(outage(report, cutAt) <= CUT_MS + EMULATION_MS);
+});
+
+test('pluto killed with -9 under traffic by the relay: back by itself, at either end', async (t) => {
+  for (const node of [pair.a, lab.relay()]) {
+    const pid = node.plutoPid;
+    let killedAt = 0;
+    const report = await meanwhile(t, async () => {
+      await pause(500);
+      killedAt = Date.now();
+      node.killPluto();
+      await revived(node, pid);
+      await pause(8_000);
+    });
+    t.diagnostic(`${node.name}: last ping lost ${Math.round(outage(report, killedAt))} ms after pluto was killed`);
+    await lab.waitFor(async () => (await node.status()).peers.every((peer) => peer.planes.relay?.rttMs !== null), {
+      what: `${node.name} reaches its peers`,
+      timeoutMs: LONG_MS,
+    });
+  }
+  await heal();
+  t.diagnostic(`both direct after ${(await bothOn(lab, pair, 'direct')).toFixed(1)} s`);
+});
+
+test('NAT rebinding of one edge: traffic flows again within 15 s, and goes direct again', async (t) => {
+  await bothPlanesAlive(lab, pair);
+  const holeOf = async () => (await pair.a.status()).nat.hole;
+  const before = await holeOf();
+  let reboundAt = 0;
+  const report = await meanwhile(t, async () => {
+    await pair.a.rebindNat();
+    reboundAt = Date.now();
+    await lab.waitFor(async () => (await holeOf()) !== before, { what: 'another hole', timeoutMs: LONG_MS });
+    await bothPlanesAlive(lab, pair);
+    t.diagnostic(`both direct after ${(await bothOn(lab, pair, 'direct')).toFixed(1)} s more`);
+  });
+  t.diagnostic(
+    `${before} became ${await holeOf()}; last ping lost ${Math.round(outage(report, reboundAt))} ms after it`,
+  );
+  assert.ok(outage(report, reboundAt) <= REBOUND_MS + EMULATION_MS);
+});
+
+test('a rogue with another key, or an ID of nobody: refused, counted, in status; nothing else disturbed', async (t) => {
+  await bothPlanesAlive(lab, pair);
+  const relay = lab.relay();
+  const from = lab.plan.stun?.addresses[0] ?? assert.fail();
+  const [edge, hub] = [pair.a.plan, relay.plan];
+  const id = `@${edge.address}-${edge.podSubnet}-0.0.0.0/0`;
+  const report = await meanwhile(t, async () => {
+    for (const [name, psk, ours] of [
+      ['wrong-key', 'another secret', id],
+      ['wrong-id', PSK, '@nobody'],
+    ] as const) {
+      const folder = join(lab.directory, name);
+      const socket = await rogue(folder, psk);
+      const words = ['--psk', '--encrypt', '--forceencaps', '--dpddelay', '5', '--dpdaction', 'clear'];
+      words.push('--name', name, '--id', ours, '--host', from, '--client', edge.podSubnet, '--updown', '', '--to');
+      words.push('--id', `@${hub.address}-0.0.0.0/0-${edge.podSubnet}`, '--host', hub.publicAddress);
+      words.push('--client', '0.0.0.0/0', '--ikeport', '4500', '--updown', '');
+      const ask = (...more: string[]) =>
+        run([...inside('stun'), '/usr/libexec/ipsec/whack', '--ctlsocket', socket, ...more], { allowFailure: true });
+      await ask('--listen');
+      await ask(...words);
+      const times = async () => {
+        const { errors } = await relay.status();
+        const found = errors.find(({ code, message }) => code === 'CORAX_ROGUE' && message.includes(from));
+        return Number(/refused (\d+) time/.exec(found?.message ?? '')?.[1] ?? 0);
+      };
+      const before = await times();
+      await ask('--initiate', '--asynchronous', '--name', name);
+      await lab.waitFor(async () => (await times()) > before, { what: `${name} is counted`, timeoutMs: LONG_MS });
+      await ask('--shutdown');
+    }
+  });
+  assert.equal(report.lost, 0);
+  t.diagnostic((await relay.status()).errors.map(({ message }) => message).join(' | '));
+  assert.deepEqual(
+    (await peersOf(pair)).map(({ path }) => path),
+    ['direct', 'direct'],
+  );
+});
+
+/** A pluto of somebody else's, in the STUN server's namespace; its control socket. */
+async function rogue(folder: string, psk: string): Promise<string> {
+  for (const part of ['run', 'nss', 'ipsec.d']) mkdirSync(join(folder, part), { recursive: true });
+  await run(['certutil', '-N', '-d', `sql:${folder}/nss`, '--empty-password']);
+  writeFileSync(join(folder, 'secrets'), `%any %any : PSK "${psk}"\n`, { mode: 0o600 });
+  const flags = ['--rundir', `${folder}/run`, '--dumpdir', `${folder}/run`, '--nssdir', `${folder}/nss`];
+  flags.push('--secretsfile', `${folder}/secrets`, '--ipsecdir', `${folder}/ipsec.d`, '--logfile', `${folder}/log`);
+  spawnBound([...inside('stun'), '/usr/libexec/ipsec/pluto', '--nofork', '--no-dnssec', ...flags]);
+  const socket = `${folder}/run/pluto.ctl`;
+  await lab.waitFor(
+    () => run([...inside('stun'), '/usr/libexec/ipsec/whack', '--ctlsocket', socket, '--briefstatus']),
+    {
+      what: 'the rogue pluto answers',
+      timeoutMs: LONG_MS,
+    },
+  );
+  return socket;
+}
+
+test('no secret in logs and arguments; --cleanup leaves nothing', { timeout: 120_000 }, async () => {
+  const { a } = pair;
+  const said = [readFileSync(a.logFile, 'utf8'), readFileSync(`/proc/${a.plutoPid}/cmdline`, 'utf8')];
+  said.push(await whack(a, '--trafficstatus'), readFileSync(join(a.stateDirectory, 'pluto/log'), 'utf8'));
+  for (const text of said) assert.ok(text.length > 0 && !text.includes(PSK), 'no secret');
+  await a.stop();
+  const debug = setTimeout(async () => {
+    const script =
+      'for p in $(pgrep -f -- --cleanup); do tr "\\0" " " </proc/$p/cmdline; echo; for t in /proc/$p/task/*; do cat $t/comm $t/wchan $t/stack; echo; done; done; dmesg | tail -15; ip -d link; ls -la /proc/$(cat ' +
+      a.stateDirectory +
+      '/pluto/run/pluto.pid)/; ps axf | tail -40';
+    console.log((await a.exec(['sh', '-c', script], { allowFailure: true })).stdout);
+  }, 40_000);
+  await a.exec([...a.agentCommand().slice(0, 3), '--state-dir', a.stateDirectory, '--cleanup'], { timeoutMs: 70_000 });
+  clearTimeout(debug);
+  const left = JSON.stringify(await footprint(a));
+  assert.ok(!/ipsec4|corax|90(28|29|30)/.test(left), left);
+  assert.deepEqual([await spisOf(a, 'relay'), await spisOf(a, 'direct')], [[], []]);
+  const { stdout } = await a.exec(['ip', 'xfrm', 'policy']);
+  assert.ok(!stdout.includes('if_id'), stdout);
+});

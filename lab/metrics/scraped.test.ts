@@ -1,0 +1,91 @@
+/**
+ * Agents in a lab that a real Prometheus on the host scrapes (test/metrics/prometheus.test.ts starts both): relay,
+ * direct, cut, and a relay that is gone. After each the host is asked what Prometheus makes of it.
+ */
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { after, before, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Lab } from '../lab.js';
+import { inside } from '../net/apply.js';
+import { HOST_ADDRESS } from '../net/host-access.js';
+import { spawnBound } from '../process.js';
+import { bothOn, bothPlanesAlive, type Pair, startAgents } from '../test/agents.js';
+
+const CONTROL = process.env.CORAX_METRICS_CONTROL ?? '';
+const EXIT_PORT = process.env.CORAX_METRICS_EXIT ?? '';
+const TUNNEL = join(dirname(fileURLToPath(import.meta.url)), 'tunnel.js');
+
+let lab: Lab;
+let pair: Pair;
+const tunnels: ChildProcess[] = [];
+
+before(async () => {
+  lab = await Lab.create({
+    sites: [
+      { name: 'edge-a', nat: 'port-restricted' },
+      { name: 'edge-b', nat: 'restricted-cone' },
+    ],
+    relays: [{ name: 'relay-1' }],
+    delays: 'proposal',
+    host: true,
+  });
+  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+});
+
+after(async () => {
+  for (const tunnel of tunnels) tunnel.kill('SIGKILL');
+  await lab?.destroy();
+});
+
+/** The host looks at what Prometheus has; resolves when it has seen what it wants. */
+async function seen(t: TestContext, what: string): Promise<void> {
+  const response = await fetch(`${CONTROL}/${what}`, { method: 'POST' });
+  const text = await response.text();
+  for (const line of text.split('\n')) t.diagnostic(line);
+  assert.equal(response.status, 200, text);
+}
+
+const cut = () => lab.faults.cut(pair.a.plan.publicAddress, pair.b.plan.publicAddress);
+const heal = () => lab.faults.heal(pair.a.plan.publicAddress, pair.b.plan.publicAddress);
+
+test('by the relay', async (t) => {
+  await cut();
+  await startAgents([lab.relay(), pair.a]);
+  await pair.b.startAgent();
+  for (const { name, plan } of lab.nodes) {
+    const program = [process.execPath, TUNNEL, HOST_ADDRESS, EXIT_PORT, name];
+    tunnels.push(spawnBound([...inside(plan.namespace), ...program], { stdio: 'ignore' }));
+  }
+  await bothOn(lab, pair, 'relay');
+  await seen(t, 'relayed');
+});
+
+test('directly', async (t) => {
+  await heal();
+  t.diagnostic(`both direct after ${(await bothOn(lab, pair, 'direct')).toFixed(1)} s`);
+  await bothPlanesAlive(lab, pair);
+  await seen(t, 'direct');
+});
+
+test('cut: by the relay again', async (t) => {
+  await cut();
+  t.diagnostic(`both on the relay after ${(await bothOn(lab, pair, 'relay')).toFixed(1)} s`);
+  await seen(t, 'cut');
+});
+
+test('the relay is lost, and comes back', async (t) => {
+  await lab.faults.blockUdp(lab.relay().plan.publicAddress);
+  await seen(t, 'lost');
+  await lab.faults.unblockUdp(lab.relay().plan.publicAddress);
+  await bothOn(lab, pair, 'relay');
+  await seen(t, 'back');
+});
+
+test("the relay's agent is gone, and comes back", async (t) => {
+  await lab.relay().kill9();
+  await seen(t, 'agent-gone');
+  await lab.relay().startAgent();
+  await seen(t, 'agent-back');
+});

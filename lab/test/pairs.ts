@@ -1,0 +1,95 @@
+/**
+ * All 16 ordered pairs of the four classic NAT types, and two plain Linux masquerades, one after the other;
+ * with CORAX_LAB_FULL also every pair with Linux's masquerade and with a symmetric NAT that counts its ports up.
+ */
+import assert from 'node:assert/strict';
+import { after, before, type TestContext, test } from 'node:test';
+import type { DriverName } from '#src/model/names.js';
+import { writeGateways } from '../gateways.js';
+import { Lab } from '../lab.js';
+import type { NatSettings } from '../net/nat.js';
+import { bothOn, LONG_MS, type Pair, pause, peersOf, secondsToDirect } from './agents.js';
+
+type NatKind = NatSettings['kind'];
+
+const KINDS = ['full-cone', 'restricted-cone', 'port-restricted', 'symmetric'] as const satisfies readonly NatKind[];
+
+/** The proposal's figure 2; Linux filters by address and port. */
+function goesDirect(a: NatKind, b: NatKind): boolean {
+  const [one, other] = [a, b].map((kind) => (kind === 'symmetric-sequential' ? 'symmetric' : kind));
+  if (one !== 'symmetric' && other !== 'symmetric') return true;
+  const easy = one === 'symmetric' ? other : one;
+  return easy === 'full-cone' || easy === 'restricted-cone';
+}
+
+function pairsToTry(): Array<readonly [NatKind, NatKind]> {
+  const full = process.env.CORAX_LAB_FULL === '1';
+  const kinds: readonly NatKind[] = full ? [...KINDS, 'linux', 'symmetric-sequential'] : KINDS;
+  const pairs = kinds.flatMap((one) => kinds.map((other) => [one, other] as const));
+  return full ? pairs : [...pairs, ['linux', 'linux']];
+}
+
+export function testPairs(driver: DriverName): void {
+  let lab: Lab;
+  let pair: Pair;
+
+  before(async () => {
+    lab = await Lab.create({
+      sites: [
+        { name: 'edge-a', nat: 'full-cone' },
+        { name: 'edge-b', nat: 'full-cone' },
+      ],
+      relays: [{ name: 'relay-1' }],
+      delays: 'proposal',
+      driver,
+    });
+    pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+    await lab.relay().startAgent();
+  });
+
+  after(() => lab?.destroy());
+
+  /** Both edges start from what a person wrote, behind other NATs. */
+  async function startBehind(kindA: NatKind, kindB: NatKind): Promise<void> {
+    await Promise.all([pair.a.kill9(), pair.b.kill9()]);
+    for (const edge of [pair.a, pair.b]) edge.killPluto();
+    writeGateways(
+      lab.gateways,
+      lab.plan.nodes.filter((node) => node.role === 'edge'),
+    );
+    await pair.a.changeNat(kindA);
+    await pair.b.changeNat(kindB);
+    await Promise.all([pair.a.startAgent(), pair.b.startAgent()]);
+  }
+
+  async function staysOnRelay(t: TestContext): Promise<void> {
+    await lab.waitFor(async () => (await peersOf(pair)).every((peer) => /Symmetric NAT/.test(peer.reason)), {
+      what: 'both ends know why they stay on the relay',
+      timeoutMs: LONG_MS,
+    });
+    for (const peer of await peersOf(pair)) {
+      assert.deepEqual([peer.path, peer.state], ['relay', 'relayed']);
+      t.diagnostic(peer.reason);
+    }
+  }
+
+  for (const [kindA, kindB] of pairsToTry()) {
+    const direct = goesDirect(kindA, kindB);
+    test(`${kindA} with ${kindB}: ${direct ? 'direct' : 'by the relay, with the reason in status'}`, async (t) => {
+      await startBehind(kindA, kindB);
+      const pings = await lab.pinger('edge-a', 'edge-b', { intervalMs: 100 });
+      await lab.waitFor(() => pings.received > 0, { what: 'the pods reach each other', timeoutMs: LONG_MS });
+      // What WireGuard kept until its first handshake comes in one burst, of which conntrack may drop some.
+      const reachedAt = Date.now();
+      if (direct) {
+        await bothOn(lab, pair, 'direct');
+        const seconds = [pair.a, pair.b].map((edge) => secondsToDirect(edge)?.toFixed(1));
+        t.diagnostic(`${(await pair.a.peer('edge-b')).reason}; ${seconds.join(' and ')} s after both holes were known`);
+      } else await staysOnRelay(t);
+      await pause(1_000);
+      const { sent, lostAt } = await pings.stop();
+      const lost = lostAt.filter((at) => at > reachedAt);
+      assert.deepEqual(lost, [], `of ${sent} pings, once the first was answered`);
+    });
+  }
+}

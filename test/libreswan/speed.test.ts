@@ -1,0 +1,91 @@
+/** What a hundred and a thousand connections cost, with Debian's pluto in a network namespace of its own. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { after, before, test } from 'node:test';
+import type { PlutoCommand } from '#src/native.js';
+import { refusalIn } from '#src/tunnel/libreswan/pluto-client.js';
+import { askWhack } from '#src/tunnel/libreswan/whack.js';
+import { type LivePluto, startPluto } from './live-pluto.js';
+
+/** The issue's bar. */
+const TIMES_FASTER = 20;
+const ADDRESS = '192.0.2.1';
+
+let live: LivePluto;
+
+before(async () => {
+  live = await startPluto(ADDRESS);
+});
+
+after(() => live?.stop());
+
+/** An edge's connection at a relay: deleted if it is there, and added. */
+function command(number: number): PlutoCommand {
+  const subnet = `10.${1 + (number >> 8)}.${number & 255}.0/24`;
+  return {
+    op: 'connection',
+    name: `192.0.2.1-192.168.1.2-0.0.0.0/0-${subnet}`,
+    delete: true,
+    add: {
+      local: { id: `@192.0.2.1-0.0.0.0/0-${subnet}`, host: ADDRESS, ikePort: 4500, client: '0.0.0.0/0' },
+      remote: { id: `@192.168.1.2-${subnet}-0.0.0.0/0`, host: null, ikePort: null, client: subnet },
+      dpdDelayS: 5,
+      dpdAction: 'clear',
+      retransmitTimeoutS: 10,
+      retransmitIntervalMs: 500,
+      // This kernel may have no XFRM interfaces.
+      ifId: null,
+      reqid: number + 1,
+      ike: null,
+      esp: null,
+    },
+  };
+}
+
+const commands = (count: number) => Array.from({ length: count }, (_, number) => command(number));
+
+async function seconds(act: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await act();
+  return (performance.now() - started) / 1000;
+}
+
+test(`100 connections: at least ${TIMES_FASTER} times faster than a whack for each`, async (t) => {
+  const whack = join(live.program, '../whack');
+  const forked = await seconds(async () => {
+    for (const one of commands(100)) {
+      assert.equal(refusalIn(await askWhack(whack, live.version, live.files.socket, one)), null);
+    }
+  });
+  const sent = await seconds(async () => {
+    for (const one of commands(100)) assert.equal(refusalIn(await live.pluto.send(live.version, one)), null);
+  });
+  t.diagnostic(
+    `pluto ${live.version}: ${forked.toFixed(2)} s by whack, ${sent.toFixed(3)} s by the socket: ${(forked / sent).toFixed(0)} times`,
+  );
+  assert.ok(forked / sent >= TIMES_FASTER, `${(forked / sent).toFixed(1)} times`);
+});
+
+test('1,000 connections are added and listed, and the event loop goes on', async (t) => {
+  const loop = monitorEventLoopDelay({ resolution: 1 });
+  loop.enable();
+  const adding = await seconds(async () => {
+    for (const one of commands(1_000)) assert.equal(refusalIn(await live.pluto.send(live.version, one)), null);
+  });
+  let lines = 0;
+  const listing = await seconds(async () => {
+    for (let times = 0; times < 20; times += 1) {
+      lines = (await live.pluto.send(live.version, { op: 'showstates' })).lines.length;
+      await live.pluto.send(live.version, { op: 'trafficstatus' });
+    }
+  });
+  loop.disable();
+  const ms = (value: number) => (value / 1e6).toFixed(1);
+  t.diagnostic(
+    `added in ${adding.toFixed(2)} s, 20 × showstates and trafficstatus in ${listing.toFixed(2)} s (${lines} lines); event loop p99 ${ms(loop.percentile(99))} ms, at most ${ms(loop.max)} ms`,
+  );
+  const { lines: status } = await live.pluto.send(live.version, { op: 'status' });
+  const listed = new Set(status.flatMap(({ text }) => /^"([^"]+)": /.exec(text)?.[1] ?? []));
+  assert.equal(listed.size, 1_000);
+});
