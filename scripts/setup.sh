@@ -137,7 +137,7 @@ packages_are_there() {
 }
 packages_are_there || step 'installing npm packages (npm ci)' npm ci --no-audit --no-fund
 
-sources() { find src lab native test/native binding.gyp package.json tsconfig*.json scripts -type f -print0 | sort -z | xargs -0 cat; }
+sources() { find src lab bench native test/native binding.gyp package.json tsconfig*.json scripts -type f -print0 | sort -z | xargs -0 cat; }
 build_stamp="$(node -v) $(sha256sum <package-lock.json) $(sources | sha256sum)"
 # The build is incremental; even asking tsc and make takes seconds, a checksum does not.
 if [ ! -e dist/main.js ] || [ ! -e build/Release/corax.node ] || [ "$(cat dist/.corax-setup 2>/dev/null)" != "$build_stamp" ]; then

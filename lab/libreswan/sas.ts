@@ -2,7 +2,10 @@
 import { IF_IDS, type Plane } from '#src/model/names.js';
 import type { LabNode } from '../node.js';
 
-/** SPIs of the SAs on a plane's interface, sorted: in and out. */
+/**
+ * SPIs of the SAs on a plane's interface, sorted: in and out. One of 0 is none: it holds the place of an SA that traffic
+ * asked for, and the kernel forgets it by itself.
+ */
 export async function spisOf(node: LabNode, plane: Plane): Promise<string[]> {
   const { stdout } = await node.exec(['ip', 'xfrm', 'state']);
   const mark = `if_id 0x${IF_IDS[plane].toString(16)}`;
@@ -10,6 +13,7 @@ export async function spisOf(node: LabNode, plane: Plane): Promise<string[]> {
     .split(/^(?=src )/m)
     .filter((state) => state.includes(mark))
     .flatMap((state) => /spi (0x[0-9a-f]+)/.exec(state)?.[1] ?? [])
+    .filter((spi) => Number(spi) !== 0)
     .sort();
 }
 

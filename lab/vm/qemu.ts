@@ -19,6 +19,8 @@ export interface MachineOptions {
   /** Folders that the job reads, wherever they are. */
   readonly needs: readonly string[];
   readonly memoryMb: number;
+  /** Time in the guest counts instructions, 2 ns each, on one processor: the same work takes the same time. */
+  readonly countInstructions: boolean;
   /** A user-mode network card: the host's loopback is 10.0.2.2 in the guest (facts/lanes.md). */
   readonly network?: { readonly forwards?: readonly string[] };
   readonly onLine: (line: string, stream: 'stdout' | 'stderr') => void;
@@ -158,7 +160,7 @@ export class Machine {
   }
 
   #command(): string[] {
-    const { kernel, initramfs, job, shared, needs, memoryMb, network } = this.#options;
+    const { kernel, initramfs, job, shared, needs, memoryMb, countInstructions, network } = this.#options;
     const chardev = (name: string): string[] => ['-chardev', `socket,id=${name},path=${join(this.#directory, name)}`];
     const port = (name: keyof typeof PORTS, id: string): string[] => [
       ...chardev(id),
@@ -175,10 +177,15 @@ export class Machine {
       ...(shared ? [`corax.shared=${plainPath(shared)}`] : []),
       ...needs.filter(isHidden).map((path) => `corax.see=${plainPath(path)}`),
       ...(network ? ['corax.net=1'] : []),
+      ...(countInstructions ? ['tsc=reliable'] : []),
     ];
+    // While the guest has nothing to do its time leaps to the next timer, so that waiting costs nothing either.
+    const clock = countInstructions
+      ? ['-accel', 'tcg,thread=single', '-icount', 'shift=1,sleep=off', '-smp', '1']
+      : ['-accel', 'tcg,thread=multi', '-smp', '2'];
     const forwards = (network?.forwards ?? []).map((forward) => `,hostfwd=${forward}`).join('');
     return [
-      ...['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', String(memoryMb), '-smp', '2'],
+      ...['qemu-system-x86_64', ...clock, '-cpu', 'max', '-m', String(memoryMb)],
       ...['-nodefaults', '-display', 'none', '-no-reboot', '-serial', 'stdio', '-monitor', 'none'],
       ...['-kernel', kernel.image, '-initrd', initramfs, '-append', words.join(' ')],
       ...virtfs('/', 'host0', ',readonly=on'),

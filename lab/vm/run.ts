@@ -21,6 +21,8 @@ export interface VmOptions {
   /** For the command, counted from the end of booting. */
   readonly timeoutMs?: number;
   readonly memoryMb?: number;
+  /** Time in the guest counts instructions: what is measured does not depend on how busy the host is. */
+  readonly countInstructions?: boolean;
   /** User-mode network; forwards as QEMU writes them: "tcp:127.0.0.1:8080-:80". */
   readonly network?: { readonly forwards?: readonly string[] };
 }
@@ -52,6 +54,7 @@ export async function runInVm(command: readonly string[], options: VmOptions = {
       job,
       needs: [resolve(options.cwd ?? process.cwd()), kernel.modules],
       memoryMb: options.memoryMb ?? 3072,
+      countInstructions: options.countInstructions ?? false,
       onLine,
       ...(options.shared ? { shared: resolve(options.shared) } : {}),
       ...(options.network ? { network: options.network } : {}),

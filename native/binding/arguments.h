@@ -62,9 +62,9 @@ std::vector<T> elements(const Napi::Value& value, const std::string& name, size_
       type != typedArrayType<T>() || length < minLength || length > maxLength) {
     refuseColumn(env, name, typedArrayType<T>(), minLength == maxLength ? minLength : SIZE_MAX);
   }
-  std::vector<T> copy(length);
-  if (length > 0) std::memcpy(copy.data(), data, length * sizeof(T));
-  return copy;
+  if (length == 0) return {};
+  const T* first = static_cast<const T*>(data);
+  return std::vector<T>(first, first + length);
 }
 
 }  // namespace corax::args

@@ -14,10 +14,12 @@ constexpr uint8_t knownFlags = 63;
 
 void checkFlags(Napi::Env env, const PeerColumns& peers) {
   for (size_t peer = 0; peer < peers.count; peer++) {
-    const std::string at = "[" + std::to_string(peer) + "]";
-    if ((peers.flags[peer] & ~knownFlags) != 0) args::refuse(env, "peers.flags" + at, "bits of PeerFlag");
+    const auto refuse = [&](const char* column, const char* expected) {
+      args::refuse(env, std::string("peers.") + column + "[" + std::to_string(peer) + "]", expected);
+    };
+    if ((peers.flags[peer] & ~knownFlags) != 0) refuse("flags", "bits of PeerFlag");
     if ((peers.flags[peer] & PeerColumns::endpoint) != 0 && peers.endpointPorts[peer] == 0) {
-      args::refuse(env, "peers.endpointPorts" + at, "a port");
+      refuse("endpointPorts", "a port");
     }
   }
 }

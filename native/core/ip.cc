@@ -57,15 +57,4 @@ bool IpPrefix::hasHostBits() const {
 
 std::string IpPrefix::text() const { return ip.text() + "/" + std::to_string(length); }
 
-bool isMapped(const uint8_t* sixteen) {
-  static const uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  return std::memcmp(sixteen, prefix, sizeof prefix) == 0;
-}
-
-void putMapped(uint8_t* sixteen, const uint8_t* four) {
-  std::memset(sixteen, 0, 10);
-  sixteen[10] = sixteen[11] = 0xff;
-  std::memcpy(sixteen + 12, four, 4);
-}
-
 }  // namespace corax

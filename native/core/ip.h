@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 
@@ -40,7 +41,11 @@ struct IpPrefix {
 };
 
 // Columns hold 16 bytes an address: IPv4 as an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2).
-bool isMapped(const uint8_t* sixteen);
-void putMapped(uint8_t* sixteen, const uint8_t* four);
+constexpr uint8_t mappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+inline bool isMapped(const uint8_t* sixteen) { return std::memcmp(sixteen, mappedPrefix, sizeof mappedPrefix) == 0; }
+inline void putMapped(uint8_t* sixteen, const uint8_t* four) {
+  std::memcpy(sixteen, mappedPrefix, sizeof mappedPrefix);
+  std::memcpy(sixteen + sizeof mappedPrefix, four, 4);
+}
 
 }  // namespace corax

@@ -41,6 +41,35 @@ int errorOf(const Datagram& bytes) { return failureOf([&] { countAttributes(byte
 
 }  // namespace
 
+TEST("a batch grows, keeps what is in it, and zeroes what aligns it") {
+  for (const size_t reserve : {size_t{0}, size_t{16}, size_t{4096}}) {
+    MessageBatch batch(reserve);
+    for (uint8_t round = 0; round < 2; round++) {
+      batch.begin(requestType, 0);
+      const size_t nest = batch.open(9);
+      for (uint8_t size = 0; size < 70; size++) {
+        const Datagram value(size, static_cast<uint8_t>(size + round));
+        batch.attribute(size, {value.data(), value.size()});
+      }
+      batch.close(nest);
+      batch.end();
+      uint8_t seen = 0;
+      const Bytes list = after({batch.view().data + NLMSG_HDRLEN, batch.size() - NLMSG_HDRLEN}, NLA_HDRLEN);
+      eachAttribute(list, [&](const Attribute& it) {
+        CHECK_EQ(it.type, seen);
+        CHECK_EQ(it.value.size, seen);
+        for (size_t at = 0; at < it.value.size; at++) CHECK_EQ(it.value.data[at], static_cast<uint8_t>(seen + round));
+        for (size_t at = it.value.size; at % NLA_ALIGNTO != 0; at++) CHECK_EQ(it.value.data[at], 0);
+        seen++;
+      });
+      CHECK_EQ(seen, 70);
+      batch.wipe();
+      CHECK(batch.empty());
+      CHECK_EQ(batch.size(), 0);
+    }
+  }
+}
+
 TEST("attributes: good ones are read, padding may be cut off at the end") {
   CHECK_EQ(countAttributes({}), 0);
   CHECK_EQ(countAttributes(attribute(1, {})), 1);

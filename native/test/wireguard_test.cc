@@ -143,6 +143,39 @@ TEST("WireGuard: a peer may come in any number of parts, or without any allowed 
   CHECK_EQ(it.allowedIps[2 * allowedIpSize], 6);
 }
 
+TEST("WireGuard: however many peers were expected, those that come are read") {
+  for (const size_t expected : {size_t{0}, size_t{1}, size_t{63}, size_t{64}, size_t{65}, size_t{1000}}) {
+    for (const size_t count : {size_t{0}, size_t{1}, size_t{64}, size_t{65}, size_t{130}, size_t{300}}) {
+      WgDecoder decoder;
+      decoder.restart(expected);
+      Datagram list;
+      for (size_t peer = 0; peer < count; peer++) {
+        Datagram prefixes;
+        for (uint8_t entry = 0; entry < peer % 4; entry++) {
+          prefixes = prefixes + allowedIp(AF_INET, {10, static_cast<uint8_t>(peer >> 8), static_cast<uint8_t>(peer), entry}, 32);
+        }
+        Datagram key(keySize, 7);
+        key[0] = static_cast<uint8_t>(peer >> 8);
+        key[1] = static_cast<uint8_t>(peer);
+        list = list + attribute(0, attribute(WGPEER_A_PUBLIC_KEY, key) + attribute(WGPEER_A_ALLOWEDIPS, prefixes));
+      }
+      const Datagram payload = device(count == 0 ? Datagram{} : peers(list));
+      decoder.message({fakeFamily, NLM_F_MULTI, {payload.data(), payload.size()}});
+      const WgSnapshot it = decoder.take();
+      CHECK_EQ(it.count(), count);
+      CHECK_EQ(it.publicKeys.size(), count * keySize);
+      CHECK_EQ(it.rxBytes.size(), count);
+      CHECK_EQ(it.allowedIpOffsets.size(), count + 1);
+      CHECK_EQ(it.allowedIps.size(), it.allowedIpOffsets.back() * allowedIpSize);
+      for (size_t peer = 0; peer < count; peer++) {
+        CHECK_EQ(it.key(peer)[0] * 256 + it.key(peer)[1], peer);
+        CHECK_EQ(it.allowedIpOffsets[peer + 1] - it.allowedIpOffsets[peer], peer % 4);
+        if (peer % 4 > 0) CHECK_EQ(it.allowedIps[it.allowedIpOffsets[peer] * allowedIpSize + 16], static_cast<uint8_t>(peer));
+      }
+    }
+  }
+}
+
 TEST("WireGuard: lies are EBADMSG") {
   CHECK_EQ(decodeError({1, 2}), EBADMSG);
   CHECK_EQ(decodeError(device(attribute(WGDEVICE_A_PUBLIC_KEY, Datagram(31)))), EBADMSG);

@@ -92,8 +92,8 @@ function ipv4Bytes(ip: Ip): Uint8Array {
 
 /** From 4 or 16 bytes, network order. */
 export function ipFromBytes(bytes: Uint8Array): Ip {
-  if (bytes.length === 4) return bytes.join('.') as Ip;
-  if (isMapped(bytes)) return bytes.subarray(12).join('.') as Ip;
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}` as Ip;
+  if (isMapped(bytes)) return ipFromBytes(bytes.subarray(12));
   return Address6.fromUnsignedByteArray(Array.from(bytes)).correctForm() as Ip;
 }
 

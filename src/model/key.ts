@@ -23,5 +23,5 @@ export function publicKeyFromBytes(bytes: Uint8Array): PublicKey | null {
 
 /** 32 bytes. */
 export function publicKeyToBytes(key: PublicKey): Uint8Array {
-  return Uint8Array.from(Buffer.from(key, 'base64'));
+  return new Uint8Array(Buffer.from(key, 'base64'));
 }

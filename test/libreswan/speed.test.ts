@@ -10,6 +10,7 @@ import { type LivePluto, startPluto } from './live-pluto.js';
 
 /** The issue's bar. */
 const TIMES_FASTER = 20;
+const ROUNDS = 5;
 const ADDRESS = '192.0.2.1';
 
 let live: LivePluto;
@@ -53,18 +54,27 @@ async function seconds(act: () => Promise<unknown>): Promise<number> {
 
 test(`100 connections: at least ${TIMES_FASTER} times faster than a whack for each`, async (t) => {
   const whack = join(live.program, '../whack');
-  const forked = await seconds(async () => {
-    for (const one of commands(100)) {
-      assert.equal(refusalIn(await askWhack(whack, live.version, live.files.socket, one)), null);
+  const byWhack = (one: PlutoCommand) => askWhack(whack, live.version, live.files.socket, one);
+  const bySocket = (one: PlutoCommand) => live.pluto.send(live.version, one);
+  const [forked, sent]: [number[], number[]] = [[], []];
+  // In turns, and the best of each: what else the machine does slows both, though not in the same round.
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const [ask, times] of [
+      [byWhack, forked],
+      [bySocket, sent],
+    ] as const) {
+      const took = await seconds(async () => {
+        for (const one of commands(100)) assert.equal(refusalIn(await ask(one)), null);
+      });
+      times.push(took);
     }
-  });
-  const sent = await seconds(async () => {
-    for (const one of commands(100)) assert.equal(refusalIn(await live.pluto.send(live.version, one)), null);
-  });
+  }
+  const [least, leastSent] = [Math.min(...forked), Math.min(...sent)];
+  const ratio = least / leastSent;
   t.diagnostic(
-    `pluto ${live.version}: ${forked.toFixed(2)} s by whack, ${sent.toFixed(3)} s by the socket: ${(forked / sent).toFixed(0)} times`,
+    `pluto ${live.version}: ${least.toFixed(2)} s by whack, ${leastSent.toFixed(3)} s by the socket: ${ratio.toFixed(0)} times`,
   );
-  assert.ok(forked / sent >= TIMES_FASTER, `${(forked / sent).toFixed(1)} times`);
+  assert.ok(ratio >= TIMES_FASTER, `${ratio.toFixed(1)} times`);
 });
 
 test('1,000 connections are added and listed, and the event loop goes on', async (t) => {

@@ -3,9 +3,12 @@
 
 #include <linux/netlink.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/bytes.h"
@@ -16,14 +19,19 @@ namespace corax {
 class MessageBatch {
  public:
   MessageBatch() = default;
-  explicit MessageBatch(size_t reserve) { buffer_.reserve(reserve); }
-  // Whatever becomes of the conversation, no key outlives its batch. The buffer must have been reserved, or growing
-  // it left copies behind.
+  explicit MessageBatch(size_t reserve) { grow(reserve); }
+  // Whatever becomes of the conversation, no key outlives its batch.
   ~MessageBatch() { wipe(); }
-  MessageBatch(MessageBatch&&) = default;
+  MessageBatch(MessageBatch&& other) noexcept
+      : buffer_(std::move(other.buffer_)),
+        size_(std::exchange(other.size_, 0)),
+        capacity_(std::exchange(other.capacity_, 0)),
+        starts_(std::move(other.starts_)),
+        start_(other.start_) {}
+  MessageBatch& operator=(MessageBatch&&) = delete;
 
   void begin(uint16_t type, uint16_t flags) {
-    start_ = buffer_.size();
+    start_ = size_;
     starts_.push_back(start_);
     nlmsghdr header{};
     header.nlmsg_type = type;
@@ -32,7 +40,7 @@ class MessageBatch {
   }
 
   void end() {
-    const auto length = static_cast<uint32_t>(buffer_.size() - start_);
+    const auto length = static_cast<uint32_t>(size_ - start_);
     std::memcpy(&buffer_[start_ + offsetof(nlmsghdr, nlmsg_len)], &length, sizeof length);
   }
 
@@ -46,8 +54,9 @@ class MessageBatch {
     const size_t length = NLA_HDRLEN + size;
     if (length > UINT16_MAX) throw Failure::system(FailureCode::netlink, "netlink attribute", EMSGSIZE);
     const nlattr head{static_cast<uint16_t>(length), type};
-    put(&head, sizeof head);
-    put(value, size);
+    uint8_t* at = extend(length);
+    std::memcpy(at, &head, sizeof head);
+    if (size > 0) std::memcpy(at + NLA_HDRLEN, value, size);
   }
   void attribute(uint16_t type, Bytes value) { attribute(type, value.data, value.size); }
   template <typename Integer>
@@ -59,13 +68,13 @@ class MessageBatch {
 
   // Gives the handle for close(). A nest longer than 65,535 bytes cannot be said: close() throws EMSGSIZE.
   size_t open(uint16_t type) {
-    const size_t at = buffer_.size();
+    const size_t at = size_;
     const nlattr head{0, static_cast<uint16_t>(type | NLA_F_NESTED)};
     put(&head, sizeof head);
     return at;
   }
   void close(size_t at) {
-    const size_t length = buffer_.size() - at;
+    const size_t length = size_ - at;
     if (length > UINT16_MAX) throw Failure::system(FailureCode::netlink, "netlink nest", EMSGSIZE);
     const auto stored = static_cast<uint16_t>(length);
     std::memcpy(&buffer_[at + offsetof(nlattr, nla_len)], &stored, sizeof stored);
@@ -86,29 +95,52 @@ class MessageBatch {
     std::memcpy(at, &stored, sizeof stored);
   }
 
-  size_t size() const { return buffer_.size(); }
+  size_t size() const { return size_; }
   size_t count() const { return starts_.size(); }
   bool empty() const { return starts_.empty(); }
-  Bytes view() const { return {buffer_.data(), buffer_.size()}; }
+  Bytes view() const { return {buffer_.get(), size_}; }
 
   void clear() {
-    buffer_.clear();
+    size_ = 0;
     starts_.clear();
   }
   // For batches that carried keys and are used again.
   void wipe() {
-    if (!buffer_.empty()) ::explicit_bzero(buffer_.data(), buffer_.size());
+    corax::wipe(buffer_.get(), size_);
     clear();
   }
 
  private:
   void put(const void* value, size_t size) {
-    const size_t at = buffer_.size();
-    buffer_.resize(at + NLA_ALIGN(size));
-    if (size > 0) std::memcpy(&buffer_[at], value, size);
+    uint8_t* at = extend(size);
+    if (size > 0) std::memcpy(at, value, size);
   }
 
-  std::vector<uint8_t> buffer_;
+  // Room for so many bytes and what aligns them, which is zero. A peer has a dozen attributes, and there are thousands
+  // of peers: a vector's resize() would write all of it twice, in a call each.
+  uint8_t* extend(size_t size) {
+    const size_t aligned = NLA_ALIGN(size);
+    if (aligned > capacity_ - size_) grow(aligned);
+    uint8_t* at = buffer_.get() + size_;
+    size_ += aligned;
+    if (aligned > size) std::memset(at + aligned - NLA_ALIGNTO, 0, NLA_ALIGNTO);
+    return at;
+  }
+
+  void grow(size_t more) {
+    const size_t capacity = std::max(size_ + more, capacity_ * 2);
+    std::unique_ptr<uint8_t[]> larger(new uint8_t[capacity]);
+    if (size_ > 0) {
+      std::memcpy(larger.get(), buffer_.get(), size_);
+      corax::wipe(buffer_.get(), size_);
+    }
+    buffer_ = std::move(larger);
+    capacity_ = capacity;
+  }
+
+  std::unique_ptr<uint8_t[]> buffer_;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
   std::vector<size_t> starts_;
   size_t start_ = 0;
 };

@@ -94,7 +94,7 @@ void NetlinkSocket::receive(Visit&& visit) {
     uint8_t* data;
     size_t size;
     ~Wipe() {
-      if (size > 0) ::explicit_bzero(data, size);
+      wipe(data, size);
     }
   } wipe{buffer_.data(), options_.secret ? static_cast<size_t>(received) : 0};
   Bytes rest{buffer_.data(), static_cast<size_t>(received)};

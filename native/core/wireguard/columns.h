@@ -7,6 +7,8 @@
 #include <optional>
 #include <vector>
 
+#include "core/bytes.h"
+
 namespace corax {
 
 constexpr size_t keySize = 32;
@@ -32,7 +34,7 @@ struct PeerColumns {
   PeerColumns(PeerColumns&&) = default;
   PeerColumns& operator=(PeerColumns&&) = default;
   ~PeerColumns() {
-    if (!presharedKeys.empty()) ::explicit_bzero(presharedKeys.data(), presharedKeys.size());
+    wipe(presharedKeys.data(), presharedKeys.size());
   }
 };
 

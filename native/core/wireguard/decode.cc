@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
 #include "core/ip.h"
 #include "core/netlink/attribute_reader.h"
 
@@ -17,18 +19,44 @@ struct KernelTime {
   int64_t nanoseconds;
 };
 
+constexpr size_t firstRoom = 64;
+
 bool isZero(const uint8_t* key) {
   uint8_t any = 0;
   for (size_t index = 0; index < keySize; index++) any |= key[index];
   return any == 0;
 }
 
-template <typename T>
-void grow(std::vector<T>& column, size_t count) {
-  column.resize(column.size() + count);
+}  // namespace
+
+void WgDecoder::restart(size_t expected) {
+  snapshot_ = WgSnapshot();
+  count_ = 0;
+  allowedIps_ = 0;
+  // A few may have come since.
+  if (expected > 0) makeRoom(expected + expected / 64 + 1);
 }
 
-}  // namespace
+WgSnapshot WgDecoder::take() {
+  makeRoom(count_);
+  makeAllowedIpRoom(allowedIps_);
+  count_ = 0;
+  allowedIps_ = 0;
+  return std::exchange(snapshot_, WgSnapshot());
+}
+
+void WgDecoder::makeRoom(size_t peers) {
+  snapshot_.publicKeys.resize(peers * keySize);
+  snapshot_.endpointAddresses.resize(peers * 16);
+  snapshot_.endpointPorts.resize(peers);
+  snapshot_.keepalives.resize(peers);
+  snapshot_.lastHandshakes.resize(peers);
+  snapshot_.rxBytes.resize(peers);
+  snapshot_.txBytes.resize(peers);
+  snapshot_.allowedIpOffsets.resize(peers + 1);
+}
+
+void WgDecoder::makeAllowedIpRoom(size_t entries) { snapshot_.allowedIps.resize(entries * allowedIpSize); }
 
 void WgDecoder::message(const NetlinkMessage& message) {
   const auto header = readHeader<genlmsghdr>(message.payload);
@@ -50,14 +78,11 @@ void WgDecoder::message(const NetlinkMessage& message) {
 }
 
 void WgDecoder::addPeer(const uint8_t* key) {
-  snapshot_.publicKeys.insert(snapshot_.publicKeys.end(), key, key + keySize);
-  grow(snapshot_.endpointAddresses, 16);
-  grow(snapshot_.endpointPorts, 1);
-  grow(snapshot_.keepalives, 1);
-  grow(snapshot_.lastHandshakes, 1);
-  grow(snapshot_.rxBytes, 1);
-  grow(snapshot_.txBytes, 1);
-  snapshot_.allowedIpOffsets.push_back(snapshot_.allowedIpOffsets.back());
+  // All columns at once and rarely: one by one they cost as much as the decoding.
+  if (count_ == snapshot_.count()) makeRoom(std::max(firstRoom, count_ * 2));
+  std::memcpy(&snapshot_.publicKeys[count_ * keySize], key, keySize);
+  count_++;
+  snapshot_.allowedIpOffsets[count_] = static_cast<uint32_t>(allowedIps_);
 }
 
 void WgDecoder::peer(Bytes attributes) {
@@ -68,14 +93,13 @@ void WgDecoder::peer(Bytes attributes) {
       if (attribute.value.size != keySize) malformed("public key");
       keyed = true;
       // A peer whose allowed IPs did not fit goes on in the next message, under the same key.
-      const size_t count = snapshot_.count();
-      if (count == 0 || std::memcmp(snapshot_.key(count - 1), attribute.value.data, keySize) != 0) {
+      if (count_ == 0 || std::memcmp(snapshot_.key(count_ - 1), attribute.value.data, keySize) != 0) {
         addPeer(attribute.value.data);
       }
       return;
     }
     if (!keyed) malformed("peer without public key");
-    const size_t at = snapshot_.count() - 1;
+    const size_t at = count_ - 1;
     switch (attribute.type) {
       case WGPEER_A_ENDPOINT: {
         const auto family = attribute.integer<sa_family_t>();
@@ -107,7 +131,11 @@ void WgDecoder::peer(Bytes attributes) {
 
 void WgDecoder::allowedIps(Bytes list) {
   eachAttribute(list, [&](const Attribute& item) {
-    uint8_t entry[allowedIpSize] = {};
+    if (allowedIps_ * allowedIpSize == snapshot_.allowedIps.size()) {
+      makeAllowedIpRoom(std::max({firstRoom, allowedIps_ * 2, snapshot_.count()}));
+    }
+    uint8_t* entry = &snapshot_.allowedIps[allowedIps_ * allowedIpSize];
+    std::memset(entry, 0, allowedIpSize);
     uint16_t family = 0;
     Bytes address;
     eachAttribute(item.value, [&](const Attribute& attribute) {
@@ -124,8 +152,7 @@ void WgDecoder::allowedIps(Bytes list) {
     } else {
       malformed("allowed IP");
     }
-    snapshot_.allowedIps.insert(snapshot_.allowedIps.end(), entry, entry + allowedIpSize);
-    snapshot_.allowedIpOffsets.back()++;
+    snapshot_.allowedIpOffsets[count_] = static_cast<uint32_t>(++allowedIps_);
   });
 }
 

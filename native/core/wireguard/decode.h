@@ -8,18 +8,23 @@ namespace corax {
 
 class WgDecoder {
  public:
-  // Forgets what was read so far.
-  void restart() { snapshot_ = WgSnapshot(); }
+  // Forgets what was read so far. `expected`: about how many peers there will be, 0 = unknown.
+  void restart(size_t expected = 0);
   // Throws Failure EBADMSG where the message lies about its lengths.
   void message(const NetlinkMessage& message);
-  WgSnapshot take() { return std::exchange(snapshot_, WgSnapshot()); }
+  WgSnapshot take();
 
  private:
   void peer(Bytes attributes);
   void addPeer(const uint8_t* key);
   void allowedIps(Bytes list);
+  void makeRoom(size_t peers);
+  void makeAllowedIpRoom(size_t entries);
 
+  // Its columns have room for more than the count_ peers and allowedIps_ entries that were read: take() cuts them.
   WgSnapshot snapshot_;
+  size_t count_ = 0;
+  size_t allowedIps_ = 0;
 };
 
 }  // namespace corax

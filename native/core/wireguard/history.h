@@ -1,4 +1,4 @@
-// The last snapshot of each device, and what differs from it.
+// The last snapshot of each device that was asked for changes, what differs from it, and how many peers to expect.
 #pragma once
 
 #include <map>
@@ -20,10 +20,21 @@ class WgHistory {
     before = std::move(now);
     return delta;
   }
-  void forget(const std::string& device) { devices_.erase(device); }
+  void forget(const std::string& device) {
+    devices_.erase(device);
+    counts_.erase(device);
+  }
+
+  void counted(const std::string& device, size_t peers) { counts_[device] = peers; }
+  // Peers at the last look; 0 = never looked.
+  size_t expected(const std::string& device) const {
+    const auto found = counts_.find(device);
+    return found == counts_.end() ? 0 : found->second;
+  }
 
  private:
   std::map<std::string, WgSnapshot> devices_;
+  std::map<std::string, size_t> counts_;
 };
 
 }  // namespace corax

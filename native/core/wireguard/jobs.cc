@@ -47,7 +47,7 @@ Job::Step WgSnapshotJob::step(Kernel& kernel) {
     const uint16_t family = kernel.wireguardFamily();
     const bool done = dump_.advance(
         kernel.generic(), subject, [&](MessageBatch& batch) { encodeWgGet(batch, family, device_); },
-        [&] { decoder_.restart(); },
+        [&] { decoder_.restart(kernel.history().expected(device_)); },
         [&](const NetlinkMessage& message) {
           if (message.type == family) decoder_.message(message);
         });
@@ -57,6 +57,7 @@ Job::Step WgSnapshotJob::step(Kernel& kernel) {
     throw;
   }
   snapshot = decoder_.take();
+  kernel.history().counted(device_, snapshot.count());
   return Step::done;
 }
 

@@ -1,0 +1,74 @@
+/** The agent's loop: what one change costs among many gateways, and how long it takes to become known. */
+import { type Bar, type Case, LOAD, type Task } from '../model.js';
+
+const SCALES = [100, 1_000, 10_000] as const;
+
+function task(what: string, scale: number, times: number): Task {
+  return { case: what === 'harvest' ? what : 'loop', what, scale, who: ['corax'], rounds: 1, times };
+}
+
+export const loopCase: Case = {
+  name: 'loop',
+  title: 'One change among many gateways',
+  method:
+    'The agent’s loop with its memory, adapters and publisher, without a kernel or an API behind them; JavaScript alone ' +
+    'is timed, while it works. *Hole moved*: on a relay, from a peer’s new endpoint to the write to its Gateway and the ' +
+    'reading of it again. *Subnet changed*: on an edge that has as many others, from the Gateway to routes and allowed ' +
+    'IPs. Both for one gateway, the mean of 20; that nothing is done for any other is checked by counting. *Start*: from ' +
+    'the first reading of all Gateways until all steps were taken. The time should not grow with the number of gateways ' +
+    'for the first two.',
+  tasks: (quick) => [
+    ...(quick ? [100, 10_000] : SCALES).flatMap((scale) => [
+      task('hole moved', scale, quick ? 6 : 10),
+      task('subnet changed', scale, quick ? 6 : 10),
+    ]),
+    ...(quick ? [] : SCALES.map((scale) => task('start', scale, 3))),
+  ],
+  bars: ['hole moved', 'subnet changed'].map((what) => ({
+    case: 'loop',
+    what,
+    scale: 10_000,
+    who: 'corax',
+    clock: 'instructions',
+    against: { who: 'corax', scale: 100 },
+    limit: { kind: 'at most times', value: 1.5 },
+  })),
+};
+
+export const harvestCase: Case = {
+  name: 'harvest',
+  title: 'From a new hole to the Gateway',
+  method:
+    'A relay’s agent over a real device with so many peers; one edge after the other completes a handshake from a new ' +
+    'address (a load generator in Go). Milliseconds of the guest from its first packet to the write to its Gateway; ' +
+    'generator, kernel and agent share one processor. The agent looks when the kernel has answered a handshake, and once a ' +
+    'second. One write for each hole, and none for anybody else, is checked.',
+  tasks: (quick) =>
+    (quick ? [10_000] : [1, 1_000, 10_000]).map((scale) => ({
+      ...task('harvest', scale, quick ? 3 : 15),
+      needs: LOAD,
+    })),
+  bars: [10_000].map(
+    (scale): Bar => ({
+      ...{ case: 'harvest', what: 'harvest', scale, who: 'corax', clock: 'instructions' },
+      limit: { kind: 'at most', value: 1_500 },
+    }),
+  ),
+};
+
+export const edgesCase: Case = {
+  name: 'edges',
+  title: 'Thousands of edges at one relay',
+  method:
+    'So many edges complete WireGuard handshakes with a relay’s device, 100 a second, each with its own key and from an ' +
+    'address of its own that its Gateway does not have yet (the load generator again). Milliseconds of the guest from an edge’s first packet to the write to its Gateway, as a hundred quantiles; ' +
+    'generator, kernel and agent share one processor. One write for each edge is checked, and that a second round of ' +
+    'handshakes from the same addresses causes none. The agent’s pacing of writes (20 a second) is switched off.',
+  tasks: (quick) =>
+    quick
+      ? []
+      : [1_000, 10_000].map((scale) => ({
+          ...{ case: 'edges', what: 'edges appear', scale, who: ['corax'], rounds: 1, times: 1, needs: LOAD },
+        })),
+  bars: [],
+};

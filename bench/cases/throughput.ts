@@ -1,0 +1,24 @@
+/** What corax adds to a packet. */
+import type { Case } from '../model.js';
+
+const WHAT = 'TCP through a tunnel';
+
+export const throughputCase: Case = {
+  name: 'throughput',
+  title: 'Traffic on both planes',
+  method:
+    'A TCP stream of 16 MiB between two network namespaces with a WireGuard device each: milliseconds a MiB, sending, ' +
+    'encrypting, receiving and all else on one processor. *Bare*: the device alone. *Relay plane*, *direct plane*: with ' +
+    'corax’s mark and its whole firewall at both ends (identity NAT, hence conntrack; on the direct plane both ports are ' +
+    'rewritten, statelessly).',
+  tasks: (quick) =>
+    quick
+      ? []
+      : [
+          {
+            ...{ case: 'throughput', what: WHAT, scale: 1, rounds: 2, times: 3 },
+            who: ['bare WireGuard', 'corax, relay plane', 'corax, direct plane'],
+          },
+        ],
+  bars: [],
+};

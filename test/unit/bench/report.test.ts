@@ -1,0 +1,118 @@
+/** What is made of figures, and the file that all contenders are given. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CASES } from '../../../bench/cases.js';
+import type { Bar, Figure } from '../../../bench/model.js';
+import { encode, peer, RECORD_BYTES } from '../../../bench/peers/records.js';
+import { judge, median, number, spread, verdictText } from '../../../bench/report/figures.js';
+import { groupName, groups, markdown } from '../../../bench/report/markdown.js';
+import { plot } from '../../../bench/report/svg.js';
+
+const subject = { case: 'c', what: 'work', scale: 10 } as const;
+const figure = (who: string, values: readonly number[], more: Partial<Figure> = {}): Figure => ({
+  ...{ ...subject, who, clock: 'instructions', unit: 'ms', values },
+  ...more,
+});
+const bar = (limit: Bar['limit'], more: Partial<Bar> = {}): Bar => ({
+  ...{ ...subject, who: 'corax', clock: 'instructions', against: { who: 'raw C' }, limit },
+  ...more,
+});
+
+test('median and spread', () => {
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 2, 3]), 2.5);
+  assert.ok(Number.isNaN(median([])));
+  assert.equal(spread([2, 3, 4]), 1);
+});
+
+test('three digits, no exponents', () => {
+  for (const [value, text] of [
+    [0, '0'],
+    [0.0449, '0.0449'],
+    [1, '1'],
+    [1.0049, '1'],
+    [6.543, '6.54'],
+    [61.64, '61.6'],
+    [719.8, '720'],
+    [7231.4, '7,230'],
+    [Number.NaN, '–'],
+  ] as const) {
+    assert.equal(number(value), text);
+  }
+});
+
+test('bars: met, missed, and left out where a figure is missing', () => {
+  const figures = [figure('raw C', [10, 10, 99]), figure('corax', [12]), figure('corax', [5], { scale: 1 })];
+  const cases: Array<[Bar, boolean | null, number]> = [
+    [bar({ kind: 'at most times', value: 1.2 }), true, 1.2],
+    [bar({ kind: 'at most times', value: 1.1 }), false, 1.2],
+    [bar({ kind: 'at least times faster', value: 0.8 }), true, 10 / 12],
+    [bar({ kind: 'at least times faster', value: 1 }), false, 10 / 12],
+    [bar({ kind: 'at most ms more', value: 2 }), true, 2],
+    [bar({ kind: 'at most ms more', value: 1 }), false, 2],
+    [bar({ kind: 'at most times', value: 3 }, { against: { who: 'corax', scale: 1 } }), true, 2.4],
+    [bar({ kind: 'at most times', value: 3 }, { against: { who: 'nobody' } }), null, 0],
+    [bar({ kind: 'at most times', value: 3 }, { clock: 'wall' }), null, 0],
+  ];
+  for (const [wanted, met, value] of cases) {
+    const [verdict] = judge([wanted], figures);
+    assert.equal(verdict?.met ?? null, met);
+    if (verdict !== undefined) assert.equal(verdict.value, value);
+  }
+  const [alone] = judge(
+    [{ ...subject, who: 'corax', clock: 'instructions', limit: { kind: 'at most', value: 12 } }],
+    figures,
+  );
+  assert.ok(alone?.met);
+  assert.deepEqual(verdictText(alone), { bar: 'work, 10: ≤ 12', value: '12', met: 'met' });
+});
+
+test('every case has a name of its own, and bars are about what it measures', () => {
+  assert.equal(new Set(CASES.map(({ name }) => name)).size, CASES.length);
+  for (const { name, tasks, bars } of CASES) {
+    const quick = tasks?.(true) ?? [];
+    for (const { case: of, what, scale, who, clock, against } of bars) {
+      assert.equal(of, name);
+      if (clock !== 'instructions') continue;
+      for (const each of [{ who, scale }, ...(against ? [{ scale, ...against }] : [])]) {
+        const found = quick.find((task) => task.what === (against?.what ?? what) && task.scale === each.scale);
+        assert.ok(found?.who.includes(each.who), `${what}, ${each.scale}: ${each.who} is not in the short run`);
+      }
+    }
+  }
+});
+
+test('report and plots are made of whatever figures there are', () => {
+  const figures = [
+    figure('raw C', [1]),
+    figure('corax', [2, 3]),
+    figure('<b>', [1e6], { scale: 1000, case: 'snapshot' }),
+  ];
+  assert.deepEqual(
+    groups(figures).map((group) => group.length),
+    [2, 1],
+  );
+  assert.equal(groupName(figure('x', [], { what: 'move 1 %' })), 'c-move-1-instructions-ms');
+  const svg = plot('a & b', figures);
+  assert.match(svg, /a &amp; b/);
+  assert.doesNotMatch(svg, /<b>|NaN/);
+  const machine = { ...{ commit: 'c', processor: 'p', memoryGiB: 1, kernel: 'k', guestKernel: 'g' } };
+  const where = { ...machine, distribution: 'd', node: 'n', qemu: 'q', versions: { 'raw C': '1' } };
+  const results = { machine: where, quick: true, figures, verdicts: [], missing: { 'wgctrl-go': 'no go' }, failed: [] };
+  const text = markdown(results, CASES, new Map());
+  assert.match(text, /Not there: wgctrl-go: no go/);
+  assert.match(text, /\| 1,000 \| <b> \| 1,000,000 /);
+});
+
+test('a record is 80 bytes with everything where raw.c looks for it', () => {
+  const each = peer(513);
+  const put = encode([peer(0), each], 'put').subarray(RECORD_BYTES);
+  assert.equal(put.length, RECORD_BYTES);
+  assert.deepEqual(new Uint8Array(put.subarray(0, 32)), new Uint8Array(each.key));
+  assert.deepEqual(new Uint8Array(put.subarray(32, 64)), new Uint8Array(each.presharedKey));
+  assert.deepEqual([...put.subarray(64, 68)], [8 | 16 | 32, 24, 5, 0]);
+  assert.equal(put.readUInt16LE(68), each.port);
+  assert.deepEqual([...put.subarray(72)], [198, 18, 2, 1, 10, 2, 1, 0]);
+  assert.deepEqual([...encode([each], 'remove').subarray(32)], [...new Array(32).fill(0), 1, ...new Array(15).fill(0)]);
+  assert.equal(encode([each], 'move')[64], 4 | 8);
+});
