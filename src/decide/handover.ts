@@ -97,7 +97,7 @@ export interface PartInForce extends Part {
 }
 
 /**
- * The node that held the tunnel goes on as it was for a second: by then the node that holds it now has a session, or its
+ * The node that held the tunnel goes on as it was for a moment: by then the node that holds it now has a session, or its
  * gateway would be cut off anyway. Then it is a member like others, and its tunnels are taken down later still.
  *
  * @param former the part before the latest change, and when it changed

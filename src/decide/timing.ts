@@ -48,7 +48,7 @@ export const ANSWERS_NEEDED = 2;
  * The node that held its gateway's tunnel goes on as it was so long after the store named another; its tunnels, and remotes'
  * direct peers of it, stand a little longer.
  */
-export const HANDOVER_SWITCH_MS = 1_000;
+export const HANDOVER_SWITCH_MS = 700;
 export const HANDOVER_HEARD_MS = 5_000;
 /** A remote's subnets stay with the peer of before no longer than this, if the one of now never has a session. */
 export const HANDOVER_MS = 30_000;
