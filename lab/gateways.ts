@@ -2,42 +2,50 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { CoraxError } from '#src/errors.js';
 import type { NodePlan } from './net/plan.js';
 
-/** What a person writes about a gateway with one node; agents fill in the rest. */
-export function gatewayObject(node: NodePlan): Record<string, unknown> {
-  const endpoint: Record<string, unknown> = {
-    nodeName: node.name,
-    type: 'tunnel',
-    port: 4500,
-    underNAT: node.underNat,
-  };
-  if (node.role === 'relay') endpoint.publicIP = node.publicAddress;
+/**
+ * What a person writes about a gateway of these nodes; agents fill in the rest. The first two may hold its tunnel.
+ *
+ * @param active name of the node that does, null for none; the first unless given
+ */
+export function gatewayObject(nodes: readonly NodePlan[], active: string | null = nodes[0]?.name ?? null) {
+  const [first] = nodes;
+  if (first === undefined) throw new CoraxError('CORAX_LAB', 'A gateway has a node');
+  const endpoints = nodes.slice(0, 2).map((node): Record<string, unknown> => {
+    const endpoint = { nodeName: node.name, type: 'tunnel', port: 4500, underNAT: node.underNat };
+    return first.role === 'relay' ? { ...endpoint, publicIP: node.publicAddress } : endpoint;
+  });
   return {
     apiVersion: 'raven.openyurt.io/v1beta1',
     kind: 'Gateway',
-    metadata: { name: node.gateway },
+    metadata: { name: first.gateway },
     spec: {
-      ...(node.role === 'relay' ? { exposeType: 'PublicIP' } : {}),
+      ...(first.role === 'relay' ? { exposeType: 'PublicIP' } : {}),
       tunnelConfig: { Replicas: 1 },
-      endpoints: [endpoint],
+      endpoints,
     },
     status: {
-      nodes: [{ nodeName: node.name, privateIP: node.address, subnets: [node.podSubnet] }],
-      activeEndpoints: [endpoint],
+      nodes: nodes.map((node) => ({ nodeName: node.name, privateIP: node.privateAddress, subnets: [node.podSubnet] })),
+      activeEndpoints: endpoints.filter(({ nodeName }) => nodeName === active),
     },
   };
 }
 
+/** By gateway, in the plan's order. */
+export function sitesOf(nodes: readonly NodePlan[]): NodePlan[][] {
+  const sites = new Map<string, NodePlan[]>();
+  for (const node of nodes) sites.set(node.gateway, [...(sites.get(node.gateway) ?? []), node]);
+  return [...sites.values()];
+}
+
 /** Writes (or rewrites) a file a gateway, each in one rename. */
 export function writeGateways(directory: string, nodes: readonly NodePlan[]): void {
-  for (const node of nodes) {
+  for (const site of sitesOf(nodes)) {
     // No aliases: the endpoint stands in spec and in status, as Kubernetes would print it.
-    writeGatewayFile(
-      directory,
-      `${node.gateway}.yaml`,
-      stringify(gatewayObject(node), { aliasDuplicateObjects: false }),
-    );
+    const text = stringify(gatewayObject(site), { aliasDuplicateObjects: false });
+    writeGatewayFile(directory, `${site[0]?.gateway}.yaml`, text);
   }
 }
 

@@ -100,6 +100,11 @@ export class Lab {
     return [...this.#nodes.values()].filter((node) => node.plan.role === 'relay');
   }
 
+  /** Nodes that are not the first of their gateway. */
+  get members(): LabNode[] {
+    return [...this.#nodes.values()].filter((node) => node.plan.role === 'member');
+  }
+
   get nodes(): LabNode[] {
     return [...this.#nodes.values()];
   }

@@ -7,7 +7,7 @@ import * as path from 'node:path';
 import { parseDocument } from 'yaml';
 import { type Listen, OPTION_KEYS, OPTIONS, type OptionKey, type OptionValue } from './config/options.js';
 import { checkPsk, missingPsk, PSK_VARIABLE, readPskFile } from './config/psk.js';
-import { RAVEN_ALIASES, ravenDirect, ravenWarnings } from './config/raven.js';
+import { RAVEN_ALIASES, ravenDirect, ravenForwardsNodes, ravenWarnings } from './config/raven.js';
 import { chooseStore } from './config/store.js';
 import { CoraxError, codeOf, messageOf } from './errors.js';
 import { type Ip, isLoopback } from './model/address.js';
@@ -45,6 +45,8 @@ interface CommonConfig {
   /** Served on the health address. */
   readonly statusPage: boolean;
   readonly direct: DirectPolicy;
+  /** raven's `--forward-node-ip`. */
+  readonly forwardNodeIp: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -152,6 +154,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
     health,
     statusPage: statusPage(values.statusPage ?? 'auto', health),
     direct: directPolicy(values.direct) ?? ravenDirect(flags) ?? 'auto',
+    forwardNodeIp: ravenForwardsNodes(flags),
     logLevel: values.logLevel ?? 'info',
   };
   if (cleanup) {

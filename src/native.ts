@@ -95,6 +95,14 @@ export interface WgDelta extends WgSnapshot {
   readonly total: number;
 }
 
+/** Of a VXLAN device (RFC 7348). */
+export interface Vxlan {
+  readonly vni: number;
+  readonly port: number;
+  /** It learns from what comes in which MAC is behind which host. */
+  readonly learning: boolean;
+}
+
 export interface Link {
   readonly index: number;
   readonly name: string;
@@ -102,6 +110,10 @@ export interface Link {
   readonly kind: string | null;
   /** IFLA_XFRM_IF_ID of an "xfrm" device: whose policies and SAs are its own; else null. */
   readonly ifId: number | null;
+  /** Of a "vxlan" device; else null. */
+  readonly vxlan: Vxlan | null;
+  /** "aa:0f:f0:00:00:02"; null where it has none of six bytes. */
+  readonly mac: string | null;
   readonly mtu: number;
   /** IFF_UP */
   readonly up: boolean;
@@ -115,6 +127,16 @@ export interface Address {
   readonly prefixLength: number;
   /** RT_SCOPE_*: 0 global, 253 link, 254 host */
   readonly scope: number;
+}
+
+/** Of a device: behind which host a MAC is ("fdb", of a VXLAN device), or who has an address ("arp"). */
+export interface Neighbour {
+  readonly kind: 'fdb' | 'arp';
+  readonly mac: string;
+  /** IPv4 or, of an FDB, IPv6. */
+  readonly address: string;
+  /** NUD_PERMANENT: set by somebody, and not found out. */
+  readonly permanent: boolean;
 }
 
 export interface Route {
@@ -183,6 +205,30 @@ export type NetworkOp =
       /** IFLA_XFRM_LINK, the device below; absent = none. */
       readonly link?: string;
     }
+  | {
+      readonly op: 'link-create';
+      readonly name: string;
+      readonly kind: 'vxlan';
+      /** 24 bits. One that is there already with this kind and other settings or another MAC is EEXIST. */
+      readonly vni: number;
+      readonly port: number;
+      /** The device's own. It does not learn others'. */
+      readonly mac: string;
+    }
+  | {
+      /** `mac` is behind the host `address` (IPv4). One entry a MAC. */
+      readonly op: 'fdb-replace' | 'fdb-delete';
+      readonly device: string;
+      readonly mac: string;
+      readonly address: string;
+    }
+  | {
+      /** `mac` has the address (IPv4), and is not to be asked for. */
+      readonly op: 'neighbour-replace' | 'neighbour-delete';
+      readonly device: string;
+      readonly mac: string;
+      readonly address: string;
+    }
   | { readonly op: 'link-delete'; readonly name: string }
   | {
       readonly op: 'link-set';
@@ -199,6 +245,8 @@ export type NetworkOp =
       readonly device: string;
       readonly address: string;
       readonly prefixLength: number;
+      /** Never taken as the source of what leaves by another device. Absent: global. */
+      readonly scope?: 'link';
     }
   | {
       /** NLM_F_REPLACE | NLM_F_CREATE: one atomic change. */
@@ -208,6 +256,8 @@ export type NetworkOp =
       readonly metric?: number;
       /** Absent with type unreachable. */
       readonly device?: string;
+      /** On the device's link, whatever addresses the device has (onlink). */
+      readonly gateway?: string;
       readonly source?: string;
       readonly type?: 'unicast' | 'unreachable';
     }
@@ -287,7 +337,7 @@ export interface ProbeSnapshot {
 }
 
 export type NativeEvent =
-  /** Links or addresses changed, or routes or rules by somebody else than this engine (coalesced over 50 ms). */
+  /** Links or addresses changed, or routes, rules or an overlay's entries by somebody else than this engine (coalesced over 50 ms). */
   | { readonly type: 'network' }
   /**
    * A STUN Binding response that came to the raw socket or the STUN tap. Of a flood some 100 are told at a time, the
@@ -344,6 +394,8 @@ export interface Engine {
   network(ops: readonly NetworkOp[]): Promise<Array<NativeError | null>>;
   links(): Promise<Link[]>;
   addresses(): Promise<Address[]>;
+  /** FDB entries of the device itself first; none where there is no such device. */
+  neighbours(device: string): Promise<Neighbour[]>;
   /** Routes of one table, both families; with `defaultsOnly` the default routes alone. */
   routes(table: number, defaultsOnly?: boolean): Promise<RouteColumns>;
   rules(): Promise<Rule[]>;

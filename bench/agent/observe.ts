@@ -14,6 +14,7 @@ export function observing(rig: Rig): { readonly observer: Observer; check(): voi
     peerMoved: () => {},
     looked: () => {},
     networkChanged: async () => {},
+    handingOver: () => false,
     rearm: async () => {},
     failed: (_what, error) => {
       trouble = error;

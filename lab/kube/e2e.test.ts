@@ -39,7 +39,7 @@ before(async () => {
     host: true,
     store: (node) => ['--kubeconfig', fileOf(node)],
   });
-  const nodes = lab.nodes.map(({ plan }) => ({ name: plan.name, role: plan.role, gateway: gatewayObject(plan) }));
+  const nodes = lab.nodes.map(({ plan }) => ({ name: plan.name, role: plan.role, gateway: gatewayObject([plan]) }));
   const kubeconfigs: Record<string, string> = await host('world', { nodes });
   for (const { plan } of lab.nodes) writeFileSync(fileOf(plan), kubeconfigs[plan.name] ?? '', { mode: 0o600 });
   pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };

@@ -2,7 +2,8 @@
 import { run } from '../process.js';
 import { inside } from './apply.js';
 import { NAT_OFF, type NatSettings, natRules, PORT_RANGES } from './nat.js';
-import { INET, type NatPlan, type Plan } from './plan.js';
+import type { NatPlan, Plan } from './plan.js';
+import { INET } from './wires.js';
 
 export type Direction = 'both' | 'forth' | 'back';
 

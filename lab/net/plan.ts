@@ -9,6 +9,8 @@
 import { CoraxError } from '#src/errors.js';
 import { type NatKind, type NatSettings, natRules, PORT_RANGES } from './nat.js';
 import { cniRules, FAULT_RULES, hostFirewall, kubeProxyRules } from './rules.js';
+import { addSite } from './site.js';
+import { addBridge, addNamespace, attach, INET, joinLan, namespace } from './wires.js';
 
 export interface SiteSpec {
   /** Node name; its Gateway is gw-NAME without "edge-". */
@@ -22,6 +24,12 @@ export interface SiteSpec {
   readonly underNat?: boolean;
   /** The host firewall; true unless switched off. */
   readonly firewall?: boolean;
+  /** Nodes of the gateway, 1 unless given: NAME, NAME-2, … on one LAN. The second is an endpoint too. */
+  readonly nodes?: number;
+  /** Of the nodes' uplinks; 1,500 unless given. */
+  readonly mtu?: number;
+  /** Of the outermost NAT's uplink (1,492 with PPPoE); 1,500 unless given. */
+  readonly uplinkMtu?: number;
 }
 
 export interface RelaySpec {
@@ -29,6 +37,8 @@ export interface RelaySpec {
   readonly publicAddress?: string;
   /** Stands behind that site's NAT, which forwards UDP 4500 to it. */
   readonly behind?: string;
+  /** As a site's; each has a public address of its own, and they share a network besides. */
+  readonly nodes?: number;
 }
 
 export type Delays = 'proposal' | 'none' | { readonly site: number; readonly relay: number };
@@ -67,12 +77,15 @@ export interface NatPlan {
 
 export interface NodePlan {
   readonly name: string;
-  readonly role: 'edge' | 'relay';
+  /** `edge` and `relay` hold their gateway's tunnel at first; `member` is any other node. */
+  readonly role: 'edge' | 'relay' | 'member';
   readonly gateway: string;
   readonly namespace: string;
   readonly pod: string;
   /** The node's own address on its uplink. */
   readonly address: string;
+  /** Where the other nodes of its gateway reach it. */
+  readonly privateAddress: string;
   /** Where the world sees it: its own address, or its outermost NAT's. */
   readonly publicAddress: string;
   readonly underNat: boolean;
@@ -93,8 +106,6 @@ export interface Plan {
   readonly inetDevices: Map<string, string>;
 }
 
-export const INET = 'inet';
-const INET_ADDRESS = '192.0.2.254';
 const STUN_ADDRESSES = ['198.51.100.1', '198.51.100.2'] as const;
 
 /**
@@ -130,7 +141,9 @@ export function planLab(spec: LabSpec): Plan {
     homes.set(site.name, home);
     const underNat = site.underNat ?? home.nats.length > 0;
     const firewall = site.firewall ?? true;
-    addNode(plan, { name: site.name, role: 'edge', number, home, underNat, firewall, delay: delays.site });
+    const { mtu, nodes = 1 } = site;
+    const first = { name: site.name, role: 'edge', number, home, underNat, firewall, delay: delays.site, mtu } as const;
+    addSite(plan, first, nodes);
   });
   spec.relays.forEach((relay, index) => {
     const publicAddress = relay.publicAddress ?? `203.0.113.${index + 1}`;
@@ -138,15 +151,9 @@ export function planLab(spec: LabSpec): Plan {
       relay.behind === undefined ? { publicAddress, nats: [], members: 0, lan: '' } : homes.get(relay.behind);
     if (!home) throw new CoraxError('CORAX_LAB', `${relay.name} stands behind ${relay.behind}, which is no site`);
     const number = 200 + index;
-    addNode(plan, {
-      name: relay.name,
-      role: 'relay',
-      number,
-      home,
-      underNat: false,
-      firewall: false,
-      delay: delays.relay,
-    });
+    const delay = delays.relay;
+    const first = { name: relay.name, role: 'relay', number, home, underNat: false, firewall: false, delay } as const;
+    addSite(plan, first, relay.nodes ?? 1);
   });
   for (const { nats } of plan.nodes) {
     for (const nat of nats) namespace(plan, nat.namespace).nft = natRules(nat.settings);
@@ -160,7 +167,7 @@ function delaysOf(delays: Delays): { site: number; relay: number } {
 }
 
 /** A place with one public address: a chain of NATs with a LAN inside, or none. */
-interface Home {
+export interface Home {
   readonly publicAddress: string;
   readonly nats: readonly NatPlan[];
   /** Nodes on the LAN. */
@@ -181,6 +188,7 @@ function newHome(plan: Plan, site: SiteSpec, number: number, delay: number): Hom
     box.sysctls.push(['ipv4/ip_forward', '1']);
     addBridge(box, 'lan', `${lans[depth]}.1/24`);
     if (outermost) attach(plan, box, [publicAddress], delay);
+    if (outermost && site.uplinkMtu) box.ip.push(`link set wan mtu ${site.uplinkMtu}`);
     const ports = PORT_RANGES[0] ?? [20_000, 59_999];
     return { namespace: name, settings: { kind, outside, inside: `${lans[depth]}.0/24`, ports, forwards: [] } };
   });
@@ -190,9 +198,12 @@ function newHome(plan: Plan, site: SiteSpec, number: number, delay: number): Hom
   return { publicAddress, nats, members: 0, lan: lans[0] ?? '' };
 }
 
-interface NodeArguments {
+export interface NodeArguments {
   readonly name: string;
-  readonly role: 'edge' | 'relay';
+  readonly role: NodePlan['role'];
+  /** NAME unless it is another node's gateway. */
+  readonly site?: string;
+  readonly mtu?: number | undefined;
   readonly number: number;
   readonly home: Home;
   readonly underNat: boolean;
@@ -200,7 +211,8 @@ interface NodeArguments {
   readonly delay: number;
 }
 
-function addNode(plan: Plan, { name, role, number, home, underNat, firewall, delay }: NodeArguments): void {
+export function addNode(plan: Plan, node: NodeArguments): NodePlan {
+  const { name, role, number, home, underNat, firewall, delay, site = name, mtu } = node;
   const box = addNamespace(plan, name);
   // Debian's and Kubernetes' own settings: strict reverse path filter, forwarding.
   box.sysctls.push(['ipv4/ip_forward', '1'], ['ipv4/conf/all/rp_filter', '1'], ['ipv4/conf/default/rp_filter', '1']);
@@ -216,6 +228,9 @@ function addNode(plan: Plan, { name, role, number, home, underNat, firewall, del
   } else {
     attach(plan, box, [address], delay);
   }
+  if (mtu) box.ip.push(`link set wan mtu ${mtu}`);
+  // The bridge takes the least of its ports'.
+  if (mtu && inner) namespace(plan, inner.namespace).ip.push(`link set l${home.members + 1} mtu ${mtu}`);
 
   const pod = addNamespace(plan, `${name}-pod`);
   addBridge(box, 'cni0', `${podNet}.1/24`);
@@ -223,20 +238,23 @@ function addNode(plan: Plan, { name, role, number, home, underNat, firewall, del
   box.ip.push('link set pod0 master cni0', 'link set pod0 up');
   pod.ip.push(`address add ${podNet}.2/24 dev eth0`, 'link set eth0 up', `route add default via ${podNet}.1`);
   box.nft = kubeProxyRules() + cniRules(`${podNet}.0/24`) + (firewall ? hostFirewall() : '');
-  plan.nodes.push({
+  const made: NodePlan = {
     name,
     role,
-    gateway: `gw-${name.replace(/^edge-/, '')}`,
+    gateway: `gw-${site.replace(/^edge-/, '')}`,
     namespace: name,
     pod: pod.name,
     address,
+    privateAddress: address,
     publicAddress: home.publicAddress,
     underNat,
     podSubnet: `${podNet}.0/24`,
     bridgeAddress: `${podNet}.1`,
     podAddress: `${podNet}.2`,
     nats: home.nats,
-  });
+  };
+  plan.nodes.push(made);
+  return made;
 }
 
 /** UDP 4500 is forwarded from the outermost NAT to the relay on the LAN. */
@@ -246,49 +264,4 @@ function forwardTunnelPort(nats: readonly NatPlan[], address: string): void {
     nat.settings = { ...nat.settings, forwards: [...nat.settings.forwards, { port: 4500, to }] };
     to = nat.settings.outside;
   }
-}
-
-function namespace(plan: Plan, name: string): NamespacePlan {
-  const found = plan.namespaces.get(name);
-  if (!found) throw new CoraxError('CORAX_LAB', `There is no namespace ${name}`);
-  return found;
-}
-
-function addNamespace(plan: Plan, name: string): NamespacePlan {
-  if (!/^[a-z][a-z0-9-]{0,40}$/.test(name)) {
-    throw new CoraxError('CORAX_LAB', `"${name}" is no name for a node: small letters, digits and -`);
-  }
-  if (plan.namespaces.has(name)) throw new CoraxError('CORAX_LAB', `Two things in the lab are called ${name}`);
-  const sysctls = ['all', 'default'].map((which) => [`ipv6/conf/${which}/disable_ipv6`, '1'] as const);
-  const made: NamespacePlan = { name, sysctls, ip: ['link set lo up'], tc: [], nft: '' };
-  plan.namespaces.set(name, made);
-  return made;
-}
-
-function addBridge(box: NamespacePlan, device: string, address: string): void {
-  box.ip.push(`link add ${device} type bridge`, `address add ${address} dev ${device}`, `link set ${device} up`);
-}
-
-/** Gives a namespace its public addresses: a wire to inet with a /32 on either side. */
-function attach(plan: Plan, box: NamespacePlan, addresses: readonly string[], delayMs: number): void {
-  const inet = namespace(plan, INET);
-  const device = `p${plan.inetDevices.size}`;
-  plan.wires.push({ a: { namespace: INET, device }, b: { namespace: box.name, device: 'wan' } });
-  inet.ip.push(`address add ${INET_ADDRESS}/32 dev ${device}`, `link set ${device} up`);
-  for (const address of addresses) {
-    plan.inetDevices.set(address, device);
-    inet.ip.push(`route add ${address}/32 dev ${device}`);
-    box.ip.push(`address add ${address}/32 dev wan`);
-  }
-  box.ip.push('link set wan up', `route add ${INET_ADDRESS}/32 dev wan`);
-  box.ip.push(`route add default via ${INET_ADDRESS} dev wan src ${addresses[0]}`);
-  if (delayMs > 0) inet.tc.push(`qdisc add dev ${device} root netem delay ${delayMs}ms limit 2000`);
-}
-
-/** Puts `box` on a NAT's LAN as host number `host`, with its uplink called wan. */
-function joinLan(plan: Plan, nat: string, box: NamespacePlan, lan: string, host: number): void {
-  const port = `l${host}`;
-  plan.wires.push({ a: { namespace: nat, device: port }, b: { namespace: box.name, device: 'wan' } });
-  namespace(plan, nat).ip.push(`link set ${port} master lan`, `link set ${port} up`);
-  box.ip.push(`address add ${lan}.${host}/24 dev wan`, 'link set wan up', `route add default via ${lan}.1`);
 }

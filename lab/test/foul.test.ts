@@ -54,7 +54,7 @@ test('three relays, one at the address of a direct remote: that remote is direct
   await reaches('edge-a', 'relay-1');
 });
 
-test('two edges behind one NAT: each direct with the world, and by the relay with each other', async (t) => {
+test('two edges behind one NAT: each direct with the world, and reached by each other', async (t) => {
   const c = lab.site('edge-c');
   t.diagnostic(`edge-c direct after ${(await bothOn(lab, { a: c, b: pair.b }, 'direct')).toFixed(1)} s`);
   assert.notEqual(await holeOf(c), await holeOf(pair.a), 'each has a hole of its own');

@@ -9,6 +9,7 @@
 #include "core/jobs.h"
 #include "core/nft.h"
 #include "core/rtnl/jobs.h"
+#include "core/rtnl/neighbours.h"
 #include "core/wireguard/jobs.h"
 #include "core/xfrm/jobs.h"
 
@@ -37,6 +38,11 @@ Napi::Value EngineObject::links(const Info& info) {
 Napi::Value EngineObject::addresses(const Info& info) {
   return submit(info.Env(), std::make_unique<AddressesJob>(),
                 [](Napi::Env env, Job& job) { return toArray(env, as<AddressesJob>(job).addresses); });
+}
+
+Napi::Value EngineObject::neighbours(const Info& info) {
+  return submit(info.Env(), std::make_unique<NeighboursJob>(args::device(info[0], "device")),
+                [](Napi::Env env, Job& job) { return toArray(env, as<NeighboursJob>(job).neighbours); });
 }
 
 Napi::Value EngineObject::routes(const Info& info) {
@@ -184,6 +190,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::network>("network"),
                          InstanceMethod<&EngineObject::links>("links"),
                          InstanceMethod<&EngineObject::addresses>("addresses"),
+                         InstanceMethod<&EngineObject::neighbours>("neighbours"),
                          InstanceMethod<&EngineObject::routes>("routes"),
                          InstanceMethod<&EngineObject::rules>("rules"),
                          InstanceMethod<&EngineObject::routeTo>("routeTo"),

@@ -29,6 +29,7 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
   Napi::Value network(const Info& info);
   Napi::Value links(const Info& info);
   Napi::Value addresses(const Info& info);
+  Napi::Value neighbours(const Info& info);
   Napi::Value routes(const Info& info);
   Napi::Value rules(const Info& info);
   Napi::Value routeTo(const Info& info);

@@ -1,5 +1,7 @@
 #include "binding/network_values.h"
 
+#include <linux/rtnetlink.h>
+
 #include "binding/arguments.h"
 #include "binding/values.h"
 
@@ -27,6 +29,11 @@ class Fields {
   std::optional<bool> optionalBoolean(const char* field) const {
     return args::optional(get(field), [&](const Napi::Value& it) { return args::boolean(it, name(field)); });
   }
+  Mac mac(const char* field) const {
+    const std::optional<Mac> mac = Mac::parse(text(field));
+    if (!mac) refuse(field, "a MAC address");
+    return *mac;
+  }
   [[noreturn]] void refuse(const char* field, const std::string& expected) const {
     args::refuse(object_.Env(), name(field), expected);
   }
@@ -40,12 +47,19 @@ LinkCreate readLinkCreate(const Fields& fields) {
   LinkCreate op;
   op.name = fields.device("name");
   op.kind = fields.text("kind");
-  if (op.kind != "wireguard" && op.kind != "xfrm") fields.refuse("kind", "'wireguard' or 'xfrm'");
+  if (op.kind != "wireguard" && op.kind != "xfrm" && op.kind != "vxlan") fields.refuse("kind", "'wireguard', 'xfrm' or 'vxlan'");
   const Napi::Value link = fields.get("link");
   if (op.kind == "xfrm") {
     op.ifId = fields.integer("ifId", 1, UINT32_MAX);
     if (!link.IsUndefined()) op.link = args::device(link, fields.name("link"));
     return op;
+  }
+  if (op.kind == "vxlan") {
+    Vxlan vxlan;
+    vxlan.vni = fields.integer("vni", 0, (1u << 24) - 1);
+    vxlan.port = static_cast<uint16_t>(fields.integer("port", 1, UINT16_MAX));
+    op.vxlan = vxlan;
+    op.mac = fields.mac("mac");
   }
   for (const char* field : {"ifId", "link"}) {
     if (!fields.get(field).IsUndefined()) fields.refuse(field, "absent with kind '" + op.kind + "'");
@@ -70,6 +84,21 @@ AddressChange readAddress(const Fields& fields, bool remove) {
   op.device = fields.device("device");
   op.prefix.ip = args::ip(fields.get("address"), fields.name("address"));
   op.prefix.length = static_cast<uint8_t>(fields.integer("prefixLength", 0, op.prefix.ip.maxPrefix()));
+  const Napi::Value scope = fields.get("scope");
+  if (!scope.IsUndefined()) {
+    if (args::text(scope, fields.name("scope"), 64) != "link") fields.refuse("scope", "'link'");
+    op.scope = RT_SCOPE_LINK;
+  }
+  return op;
+}
+
+NeighbourChange readNeighbour(const Fields& fields, bool bridge, bool remove) {
+  NeighbourChange op;
+  op.remove = remove;
+  op.bridge = bridge;
+  op.device = fields.device("device");
+  op.mac = fields.mac("mac");
+  op.ip = args::ipv4(fields.get("address"), fields.name("address"));
   return op;
 }
 
@@ -93,6 +122,12 @@ RouteChange readRoute(const Fields& fields, bool remove) {
     const Ip source = args::ip(it, fields.name("source"));
     if (source.family != op.destination.ip.family) fields.refuse("source", "of the destination's family");
     return source;
+  });
+  op.gateway = args::optional(fields.get("gateway"), [&](const Napi::Value& it) {
+    const Ip gateway = args::ip(it, fields.name("gateway"));
+    if (gateway.family != op.destination.ip.family) fields.refuse("gateway", "of the destination's family");
+    if (op.device.empty()) fields.refuse("gateway", "absent without a device");
+    return gateway;
   });
   return op;
 }
@@ -125,12 +160,22 @@ NetworkOp readOp(const Fields& fields) {
   if (op == "link-delete") return LinkDelete{fields.device("name")};
   if (op == "link-set") return readLinkSet(fields);
   if (op == "address-add" || op == "address-delete") return readAddress(fields, op == "address-delete");
+  if (op == "fdb-replace" || op == "fdb-delete") return readNeighbour(fields, true, op == "fdb-delete");
+  if (op == "neighbour-replace" || op == "neighbour-delete") return readNeighbour(fields, false, op == "neighbour-delete");
   if (op == "route-replace" || op == "route-delete") return readRoute(fields, op == "route-delete");
   if (op == "rule-add" || op == "rule-delete") return readRule(fields, op == "rule-delete");
   fields.refuse("op", "an operation of NetworkOp");
 }
 
 Napi::Value number(Napi::Env env, uint32_t value) { return Napi::Number::New(env, value); }
+
+Napi::Value toValue(Napi::Env env, const Vxlan& vxlan) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("vni", number(env, vxlan.vni));
+  object.Set("port", number(env, vxlan.port));
+  object.Set("learning", vxlan.learning);
+  return object;
+}
 
 }  // namespace
 
@@ -153,6 +198,8 @@ Napi::Value toValue(Napi::Env env, const Link& link) {
   object.Set("name", link.name);
   object.Set("kind", values::textOrNull(env, link.kind));
   object.Set("ifId", link.ifId != 0 ? number(env, link.ifId) : env.Null());
+  object.Set("vxlan", link.vxlan ? toValue(env, *link.vxlan) : env.Null());
+  object.Set("mac", values::textOrNull(env, link.mac ? link.mac->text() : ""));
   object.Set("mtu", number(env, link.mtu));
   object.Set("up", link.up);
   object.Set("running", link.running);
@@ -165,6 +212,15 @@ Napi::Value toValue(Napi::Env env, const Address& address) {
   object.Set("address", address.prefix.ip.text());
   object.Set("prefixLength", number(env, address.prefix.length));
   object.Set("scope", number(env, address.scope));
+  return object;
+}
+
+Napi::Value toValue(Napi::Env env, const Neighbour& neighbour) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("kind", neighbour.bridge ? "fdb" : "arp");
+  object.Set("mac", neighbour.mac.text());
+  object.Set("address", neighbour.ip.text());
+  object.Set("permanent", neighbour.permanent);
   return object;
 }
 

@@ -14,6 +14,7 @@ std::vector<NetworkOp> readNetworkOps(const Napi::Value& value);
 
 Napi::Value toValue(Napi::Env env, const Link& link);
 Napi::Value toValue(Napi::Env env, const Address& address);
+Napi::Value toValue(Napi::Env env, const Neighbour& neighbour);
 Napi::Value toValue(Napi::Env env, const Route& route);
 Napi::Value toValue(Napi::Env env, const Rule& rule);
 // Takes the columns' memory along.

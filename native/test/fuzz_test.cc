@@ -10,6 +10,7 @@
 
 #include "core/pluto/reply.h"
 #include "core/rtnl/decode.h"
+#include "core/rtnl/neighbours.h"
 #include "core/rtnl/watch.h"
 #include "core/wireguard/decode.h"
 #include "core/wireguard/history.h"
@@ -51,7 +52,8 @@ Datagram wireguardSeed() {
 std::vector<Datagram> seeds() {
   std::vector<Datagram> payloads(12, wireguardSeed());
   for (const char* name : {"links.bin", "addresses.bin", "routes4.bin", "routes6.bin", "rules.bin", "wg-dump.bin", "error-whole.bin",
-                           "xfrm-states.bin", "xfrm-policies.bin", "xfrm-mapping.bin", "xfrm-expire.bin", "xfrm-acquire.bin"}) {
+                           "xfrm-states.bin", "xfrm-policies.bin", "xfrm-mapping.bin", "xfrm-expire.bin", "xfrm-acquire.bin", "overlay-link.bin",
+                           "overlay-fdb.bin", "overlay-arp.bin"}) {
     for (const Datagram& datagram : fixture(name)) {
       for (Request& it : requestsIn(datagram)) {
         // Small ones mutate to more different things a second.
@@ -119,6 +121,10 @@ TEST("fuzz: no bytes make the decoders read beyond them, or yield what cannot be
       }
     });
     survives(bytes, [&](const NetlinkMessage& it) { (void)decodeRule(it); });
+    survives(bytes, [&](const NetlinkMessage& it) { (void)concernsOverlay(it); });
+    survives(bytes, [&](const NetlinkMessage& it) {
+      if (const auto neighbour = decodeNeighbour(it)) CHECK(neighbour->ip.family == 4 || neighbour->ip.family == 6);
+    });
     survives(bytes, [&](const NetlinkMessage& it) {
       if (const auto state = decodeXfrmState(it)) {
         associations++;

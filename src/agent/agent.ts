@@ -1,9 +1,11 @@
 /** The agent of a node: holds all state, and connects what observes, decides and acts. */
 import type { AgentConfig } from '../config.js';
+import { NodeAddresses } from '../decide/node-addresses.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
 import { DRIVER_DEVICES } from '../model/names.js';
+import { OVERLAY } from '../model/overlay.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
 import { Network, type NodeAddress } from '../network/network.js';
@@ -15,6 +17,7 @@ import { VERSION } from '../version.js';
 import { Executor, type Fault } from './executor.js';
 import { Failures } from './failures.js';
 import { Gateways } from './gateways.js';
+import { HandingOver } from './handover.js';
 import { Handshakes, tapHandshakes } from './handshakes.js';
 import { Loop } from './loop.js';
 import { NatFacts } from './nat-facts.js';
@@ -45,6 +48,7 @@ export class Agent {
   readonly #observer: Observer;
   readonly #publisher: Publisher;
   readonly #loop: Loop;
+  readonly #handingOver = new HandingOver(() => this.#refresh());
   #underlay: Underlay | null = null;
   #held: NodeAddress[] = [];
   #rejectedProbeAddress: Ip | null = null;
@@ -63,7 +67,8 @@ export class Agent {
     this.#stun = config.stun.map(parseStunServer);
     this.#story = story;
     this.#network = new Network(engine);
-    this.gateways = new Gateways(config.node, this.remotes, driver.name);
+    const nodeAddresses = config.forwardNodeIp ? new NodeAddresses() : null;
+    this.gateways = new Gateways(config.node, this.remotes, driver.name, nodeAddresses);
     this.#prober = new Prober(engine);
     const adapters = { engine, driver, network: this.#network, prober: this.#prober };
     this.#executor = new Executor(adapters, story.applied, fault);
@@ -117,6 +122,7 @@ export class Agent {
         this.#handshakes.looked(Date.now());
       },
       networkChanged: () => this.#lookAtNetwork(),
+      handingOver: () => this.#site.handover?.as === 'next',
       rearm: () => this.#arm(),
       failed: story.trouble,
       worked: story.overcome,
@@ -147,6 +153,7 @@ export class Agent {
   }
 
   async stop(): Promise<void> {
+    this.#handingOver.stop();
     this.#publisher.stop();
     await Promise.all([this.nat.stop(), this.#observer.stop(), this.#parts.store.stop(), this.#first]);
     await this.#loop.stop();
@@ -193,6 +200,7 @@ export class Agent {
   #followed(changed: ReadonlySet<string>): void {
     for (const name of changed) this.#told(name);
     this.#refresh();
+    this.#observer.hurry();
   }
 
   #told(name: string): void {
@@ -224,7 +232,7 @@ export class Agent {
 
   #gather(): SiteFacts {
     const own = this.gateways.own;
-    return siteFacts({
+    const facts = siteFacts({
       node: this.#config.node,
       driver: this.#parts.driver.name,
       publicKey: this.#parts.publicKey,
@@ -240,6 +248,7 @@ export class Agent {
       synced: this.gateways.synced,
       unread: this.gateways.unread,
     });
+    return { ...facts, ...this.#handingOver.follow(facts, Date.now()) };
   }
 
   /**
@@ -276,7 +285,10 @@ export class Agent {
   async #checkProbeAddress(): Promise<void> {
     const { probeAddress } = this.#site;
     if (probeAddress === null || this.#held.some((address) => address.ip === probeAddress)) return;
-    if (!this.world.observed.has(`address ${this.world.devices.relay} ${probeAddress}`)) return;
+    const isSet = [this.world.devices.relay, OVERLAY.device].some((device) =>
+      this.world.observed.has(`address ${device} ${probeAddress}`),
+    );
+    if (!isSet) return;
     if (await this.#network.isLocal(probeAddress)) return;
     this.#rejectedProbeAddress = probeAddress;
     this.#story.trouble('probe address', new Error(`${probeAddress} is not delivered on this node: no probes`));
@@ -317,7 +329,11 @@ export class Agent {
     const { synced, lastError } = this.#parts.store.health();
     if (!synced || !this.gateways.synced)
       return `the store was not read yet${lastError === null ? '' : `: ${lastError.message}`}`;
-    if (this.#site.role === 'idle') return null;
+    const { role } = this.#site;
+    if (role === 'idle') return null;
+    if (role === 'member') {
+      return this.world.observed.has(`overlay ${OVERLAY.device}`) ? null : `${OVERLAY.device} is not up`;
+    }
     const { relay } = this.world.devices;
     return this.world.observed.has(`device ${relay}`) ? null : `${relay} is not up`;
   }

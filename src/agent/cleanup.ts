@@ -1,4 +1,5 @@
 /** `--cleanup`: removes everything that corax ever makes on a node, whoever made it and however it ended. */
+import { OVERLAY } from '../model/overlay.js';
 import type { Engine } from '../native.js';
 import { firewallRemoval } from '../network/firewall.js';
 import type { Network, NetworkItem } from '../network/network.js';
@@ -32,6 +33,8 @@ export async function cleanUp(
     const some = items.filter((item) => item.kind === kind);
     if (some.length > 0) await attempt(`${some.length} ${kind}s`, () => removeAll(network, some));
   }
+  const overlay = items.filter((item) => item.kind === 'overlay');
+  if (overlay.length > 0) await attempt(OVERLAY.device, () => removeAll(network, overlay));
   for (const driver of drivers) await attempt(`the tunnel devices of ${driver.name}`, () => driver.destroy());
   await attempt('the firewall table', () => engine.nft(firewallRemoval()));
   return { removed, failed };

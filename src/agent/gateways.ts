@@ -1,5 +1,6 @@
 /** The gateways as the store tells of them: admitted or refused, the own one, the relays, the remotes. */
 import { Admission, type Carried, type ProtectedAddresses } from '../decide/admission.js';
+import type { NodeAddresses } from '../decide/node-addresses.js';
 import { drained } from '../decide/pieces.js';
 import { relayOf } from '../decide/relations.js';
 import type { Relay } from '../model/facts.js';
@@ -11,8 +12,11 @@ import type { Remotes } from './remotes.js';
 
 export class Gateways {
   readonly #admission: Admission;
+  readonly #node: string;
   readonly #remotes: Remotes;
   readonly #driver: DriverName;
+  readonly #nodeAddresses: NodeAddresses | null;
+  #protected: ProtectedAddresses = new Map();
   readonly #relays = new Map<string, Relay>();
   /** Admitted gateways whose active endpoint is under NAT. */
   readonly #edges = new Set<string>();
@@ -20,10 +24,21 @@ export class Gateways {
   /** See {@link StoreBatch.unread}. */
   unread = false;
 
-  /** `driver`: libreswan's ends have no keys, and are told by their nodes' names. */
-  constructor(node: string, remotes: Remotes, driver: DriverName = 'wireguard') {
+  /**
+   * `driver`: libreswan's ends have no keys, and are told by their nodes' names.
+   *
+   * @param nodeAddresses carry nodes' own addresses too (`--forward-node-ip`)
+   */
+  constructor(
+    node: string,
+    remotes: Remotes,
+    driver: DriverName = 'wireguard',
+    nodeAddresses: NodeAddresses | null = null,
+  ) {
+    this.#node = node;
     this.#driver = driver;
     this.#remotes = remotes;
+    this.#nodeAddresses = nodeAddresses;
     this.#admission = new Admission((gateway) => claims(gateway, node));
   }
 
@@ -56,7 +71,8 @@ export class Gateways {
    * are: `synced` is not set until it is done, so that nobody decides from a part of it.
    */
   *taking(batch: StoreBatch): Generator<void, ReadonlySet<string>> {
-    const upserted = this.#driver === 'libreswan' ? batch.upserted.map(keyedByName) : batch.upserted;
+    const extended = this.#extended(batch);
+    const upserted = this.#driver === 'libreswan' ? extended.map(keyedByName) : extended;
     const { changed } = yield* this.#admission.updating(upserted, batch.removed);
     for (const name of changed) {
       this.#follow(name);
@@ -67,12 +83,21 @@ export class Gateways {
     return changed;
   }
 
+  /** With nodes' own addresses, where these are carried. */
+  #extended({ upserted, removed }: StoreBatch): readonly Gateway[] {
+    const addresses = this.#nodeAddresses;
+    if (addresses === null) return upserted;
+    for (const name of removed) addresses.release(name);
+    return upserted.map((it) => addresses.extend(it, claims(it, this.#node), (ip) => this.#protected.has(ip)));
+  }
+
   /** What stands when the agent starts says who had what before. */
   adopt(carried: Carried): void {
     this.#admission.adopt(carried);
   }
 
   protect(addresses: ProtectedAddresses): ReadonlySet<string> {
+    this.#protected = addresses;
     const { changed } = this.#admission.protect(addresses);
     for (const name of changed) this.#follow(name);
     return changed;

@@ -6,6 +6,7 @@
 import { performance } from 'node:perf_hooks';
 import { siteItems } from '../decide/desired.js';
 import { order as orderItems } from '../decide/diff.js';
+import { isKept } from '../decide/handover.js';
 import { adoptedPath, type PathMemory } from '../decide/path.js';
 import { ownFields } from '../decide/publish.js';
 import { decideRemote, pathInput, relationTo } from '../decide/remote.js';
@@ -123,13 +124,18 @@ export class Loop {
     for (let from = 0; from < Math.max(1, owners.length); from += REMOTES_PER_SLICE) {
       const slice = owners.slice(from, from + REMOTES_PER_SLICE);
       const steps = slice.flatMap((owner) => this.#attempt(site, owner, now));
-      done += await this.#act(ordered(site.unread ? steps.filter((step) => !this.#robs(step)) : steps), tick);
+      done += await this.#act(ordered(this.#allowed(site, steps)), tick);
       await new Promise((resolve) => setImmediate(resolve));
     }
     // What was found and nobody asks for may be asked for by what could not be read.
-    if (!site.unread) done += await this.#act(this.#parts.world.orphans(), tick);
+    if (!site.unread) done += await this.#act(this.#allowed(site, this.#parts.world.orphans()), tick);
     failures.expire(tick);
     events.turned(done);
+  }
+
+  /** Of the steps those that may be taken now. */
+  #allowed(site: SiteFacts, steps: readonly Step[]): Step[] {
+    return steps.filter((step) => !(site.unread && this.#robs(step)) && !isKept(site, step));
   }
 
   /**
@@ -183,7 +189,13 @@ export class Loop {
     }
     remote.path = decision.path;
     if (Number.isFinite(decision.wakeAt)) this.#timed.set(owner, performance.now() + decision.wakeAt - now);
-    return [...decision.deeds, ...this.#want(owner, decision.items)];
+    return [...decision.deeds.map((deed) => this.#withCarries(deed)), ...this.#want(owner, decision.items)];
+  }
+
+  /** A relay's peer may carry others' subnets: it gets back what it has. */
+  #withCarries(deed: Deed): Deed {
+    if (deed.op !== 're-add' || deed.peer.plane !== 'relay') return deed;
+    return { ...deed, carries: this.#parts.world.carriedBy('relay', deed.peer.key).map(({ prefix }) => prefix) };
   }
 
   #decideSite(site: SiteFacts): Step[] {
@@ -269,6 +281,8 @@ export class Loop {
     if (error === null) {
       failures.succeeded(key);
       if ('item' in step) world.confirm(step);
+      if (step.op === 're-add' && step.peer.plane === 'relay')
+        this.#parts.remotes.nudged(step.peer.gateway, Date.now());
       if (step.op === 'delete') this.#unsee(step.item);
       return;
     }

@@ -82,7 +82,7 @@ export function nodeState(site: SiteFacts, gateway: string | null, store: StoreH
     node: site.node,
     gateway,
     role: site.role,
-    tunnelMtu: site.role === 'idle' ? null : tunnelMtu(site),
+    tunnelMtu: site.role === 'edge' || site.role === 'relay' ? tunnelMtu(site) : null,
     store: {
       synced,
       ok: lastError === null,

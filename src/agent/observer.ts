@@ -27,6 +27,8 @@ export interface ObserverParts {
   readonly looked: (plane: Plane) => void;
   /** Links, addresses or routes changed. */
   readonly networkChanged: () => Promise<void>;
+  /** This node has just become its gateway's active one. */
+  readonly handingOver: () => boolean;
   /** Opens anew what the engine hears by, as far as it was lost. */
   readonly rearm: () => Promise<void>;
   readonly failed: (what: string, error: unknown) => void;
@@ -35,6 +37,7 @@ export interface ObserverParts {
 
 /** While somebody is being punched through to, counters and handshakes are read more often, for so long. */
 const EAGER_FOR_MS = 30_000;
+const EAGER_HANDOVER_MS = 10_000;
 /** Everything in the kernel is compared with what it should be this often, whatever was heard. */
 const AUDIT_MS = 30_000;
 /** Network changes come in bursts. */
@@ -44,7 +47,14 @@ const SETTLE_MS = 200;
  * Whether an earlier agent's table stands is not worth asking: setting it is one transaction, and so is
  * removing it, there or not. This is like none that anybody wants.
  */
-const UNKNOWN_FIREWALL: Item = { kind: 'firewall', relays: null, relaying: false, localSubnets: [], devices: [] };
+const UNKNOWN_FIREWALL: Item = {
+  kind: 'firewall',
+  relays: null,
+  relaying: false,
+  localSubnets: [],
+  devices: [],
+  overlay: null,
+};
 
 export class Observer {
   readonly #parts: ObserverParts;
@@ -55,6 +65,8 @@ export class Observer {
   #polling: Promise<void> | null = null;
   /** An overrun may have been the end of what the engine hears by. */
   #armed = true;
+  /** The next poll comes soon. */
+  #eager = false;
   #stopped = false;
 
   constructor(parts: ObserverParts) {
@@ -156,20 +168,29 @@ export class Observer {
     }
   }
 
+  /** The next look comes soon, if something is about to happen. */
+  hurry(): void {
+    if (this.#polling !== null || this.#eager || !this.#isEager()) return;
+    this.#schedulePoll();
+  }
+
+  #isEager(): boolean {
+    const now = Date.now();
+    return this.#isHandingOver(now) || this.#isPunching(now);
+  }
+
   #schedulePoll(): void {
     if (this.#stopped) return;
     clearTimeout(this.#pollTimer);
-    this.#pollTimer = setTimeout(
-      () => {
-        this.#pace.began();
-        this.#polling = this.#poll().finally(() => {
-          this.#pace.ended();
-          this.#polling = null;
-          this.#schedulePoll();
-        });
-      },
-      this.#pace.next(this.#isPunching(Date.now())),
-    );
+    this.#eager = this.#isEager();
+    this.#pollTimer = setTimeout(() => {
+      this.#pace.began();
+      this.#polling = this.#poll().finally(() => {
+        this.#pace.ended();
+        this.#polling = null;
+        this.#schedulePoll();
+      });
+    }, this.#pace.next(this.#eager));
   }
 
   async #poll(): Promise<void> {
@@ -201,6 +222,11 @@ export class Observer {
       if (path?.state === 'punching' && now - path.startedAt < EAGER_FOR_MS) return true;
     }
     return false;
+  }
+
+  /** A remote's subnets, or this node's, wait for a tunnel's first session. */
+  #isHandingOver(now: number): boolean {
+    return this.#parts.handingOver() || now - this.#parts.remotes.movedAt < EAGER_HANDOVER_MS;
   }
 
   /** Whose path may change with what was read: few, whatever the number of remotes. */

@@ -42,6 +42,7 @@ const HANDSHAKE_BYTES = 148;
 
 export class Remotes {
   readonly #byName = new Map<string, Remote>();
+  #movedAt = 0;
   readonly #byKey = new Map<PublicKey, string>();
   readonly #byProbeAddress = new Map<Ip, string>();
   /** Whose peer the kernel sends to there; of two that share an address and port, the one that was seen there last. */
@@ -57,6 +58,11 @@ export class Remotes {
     return this.#byName.values();
   }
 
+  /** When a remote's active endpoint last moved to another node; Unix milliseconds, 0 = never. */
+  get movedAt(): number {
+    return this.#movedAt;
+  }
+
   get size(): number {
     return this.#byName.size;
   }
@@ -69,9 +75,12 @@ export class Remotes {
     if (active?.probeAddress) this.#byProbeAddress.set(active.probeAddress, gateway.name);
     // Another key is another peer: nothing that was seen of the old one is true of it.
     const same = before !== undefined && before.gateway.active?.publicKey === active?.publicKey;
+    // Asked for before the peers of before are forgotten.
+    const more = same ? {} : former(before, gateway);
     if (before !== undefined && !same) for (const plane of PLANES) this.#setPeer(before, plane, null);
-    const remote: Remote = same ? before : newRemote(gateway, before?.totals);
+    const remote: Remote = same ? before : newRemote(gateway, more, before?.totals);
     remote.gateway = gateway;
+    if (!same) this.#movedAt = Math.max(this.#movedAt, remote.facts.former?.since ?? 0);
     const stranger = active?.publicKey ? this.#strangers.get(active.publicKey) : undefined;
     if (active?.publicKey && stranger !== undefined) {
       this.#strangers.delete(active.publicKey);
@@ -159,6 +168,12 @@ export class Remotes {
     else this.#strangers.set(update.key, planes);
   }
 
+  /** Its relay-plane peer was re-added. */
+  nudged(name: string, now: number): void {
+    const remote = this.#byName.get(name);
+    if (remote !== undefined) remote.facts = { ...remote.facts, nudgedAt: now };
+  }
+
   seeProbe(name: string, plane: Plane, probe: ProbeFacts | null): Remote | null {
     const remote = this.#byName.get(name);
     if (remote === undefined) return null;
@@ -175,11 +190,18 @@ export class Remotes {
   }
 }
 
-function newRemote(gateway: Gateway, totals?: Remote['totals']): Remote {
+/** What the remote's tunnel was before its active endpoint moved to another of its nodes. */
+function former(before: Remote | undefined, { active }: Gateway): Pick<RemoteFacts, 'former'> {
+  const was = before?.gateway.active;
+  if (before === undefined || !was?.publicKey || !active?.publicKey || was.nodeName === active.nodeName) return {};
+  return { former: { key: was.publicKey, since: Date.now(), direct: before.facts.direct.peer !== null } };
+}
+
+function newRemote(gateway: Gateway, more: Pick<RemoteFacts, 'former'>, totals?: Remote['totals']): Remote {
   return {
     gateway,
     path: null,
-    facts: UNSEEN,
+    facts: { ...UNSEEN, ...more },
     complaint: null,
     differsSince: null,
     puttingThroughSince: null,

@@ -1,6 +1,7 @@
 /** The facts about the node as a whole, gathered into one value that decide can compare and read. */
+import { overlayOf } from '../decide/members.js';
 import { centralRelay, roleOf, siteOf, sortRelays } from '../decide/relations.js';
-import { contains, type HostPort, type Ip, isIpv4, prefixAddress } from '../model/address.js';
+import { contains, type HostPort, hostPrefix, type Ip, isIpv4, type Prefix, prefixAddress } from '../model/address.js';
 import type { DirectPolicy, Relay, SiteFacts, Underlay } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { PublicKey } from '../model/key.js';
@@ -27,10 +28,13 @@ export interface SiteInputs {
 
 export function siteFacts(inputs: SiteInputs): SiteFacts {
   const { own, remoteEdges, ...rest } = inputs;
+  const role = roleOf(own, inputs.node);
   return {
     ...rest,
     self: own === null ? null : siteOf(own),
-    role: roleOf(own, inputs.node),
+    role,
+    overlay: overlayOf(own, inputs.node, role),
+    handover: null,
     relays: sortRelays(inputs.relays),
     subnets: own?.subnets ?? [],
     scale: remoteEdges === 0 ? 0 : 2 ** Math.ceil(Math.log2(remoteEdges)),
@@ -38,9 +42,15 @@ export function siteFacts(inputs: SiteInputs): SiteFacts {
   };
 }
 
-/** Do remotes have to be looked at again? Where relays are seen matters to the firewall only. */
+/**
+ * Do remotes have to be looked at again? Where relays are seen, the own subnets and the own gateway's other nodes matter
+ * to the node as a whole only.
+ */
 export function sameForRemotes(a: SiteFacts, b: SiteFacts): boolean {
-  const key = ({ relayEndpoints: _, nat, ...rest }: SiteFacts) => JSON.stringify({ ...rest, type: nat?.type ?? null });
+  const key = ({ relayEndpoints: _, subnets: __, nat, self, overlay, ...rest }: SiteFacts) => {
+    const own = self === null ? null : [self.endpoint, self.key];
+    return JSON.stringify({ ...rest, own, via: overlay?.gateway ?? null, type: nat?.type ?? null });
+  };
   return key(a) === key(b);
 }
 
@@ -56,7 +66,10 @@ export function chooseProbeAddress(
   held: readonly NodeAddress[],
   rejected: Ip | null,
 ): Ip | null {
-  const subnets = (own?.nodes.find((candidate) => candidate.nodeName === node)?.subnets ?? []).filter(isIpv4);
+  const self = own?.nodes.find((candidate) => candidate.nodeName === node);
+  // A node's own address may be carried too: it is no pod's.
+  const isPods = (subnet: Prefix) => isIpv4(subnet) && self !== undefined && subnet !== hostPrefix(self.privateIp);
+  const subnets = (self?.subnets ?? []).filter(isPods);
   const published = own?.endpoints.find((endpoint) => endpoint.nodeName === node)?.probeAddress ?? null;
   const candidates = held
     .map((address) => address.ip)

@@ -4,6 +4,7 @@ import type { Prefix } from '../model/address.js';
 import { type CarryItem, type Item, type ItemKey, keyOf, sameItem } from '../model/item.js';
 import type { PublicKey } from '../model/key.js';
 import { DEVICES, type Devices, type Plane, planeOfDevice } from '../model/names.js';
+import { OVERLAY } from '../model/overlay.js';
 import type { ItemStep } from '../model/step.js';
 
 /** The owner of what the node needs as a whole; the others are gateways. */
@@ -35,7 +36,10 @@ export function hangsFrom(item: Item, devices: Devices): ItemKey | null {
       return `peer ${item.plane} ${item.peer}`;
     case 'route':
     case 'address':
-      return item.device === null ? null : `device ${item.device}`;
+    case 'fdb':
+    case 'neighbour':
+      if (item.device === null) return null;
+      return item.device === OVERLAY.device ? `overlay ${item.device}` : `device ${item.device}`;
     default:
       return null;
   }

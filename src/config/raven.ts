@@ -21,10 +21,9 @@ interface RavenFlag {
 }
 
 const ignored = (why: string) => () => why;
-const unlessFalse = (why: string) => (value: string) => (value === 'false' ? null : why);
 const proxy = ignored('corax carries layer-3 tunnels only; the layer-7 proxy stays with raven-agent');
 
-/** `--nat-traversal=false` is more than a warning: {@link ravenDirect}. */
+/** `--nat-traversal=false` and `--forward-node-ip` do something: {@link ravenDirect}, {@link ravenForwardsNodes}. */
 export const RAVEN_FLAGS: ReadonlyMap<string, RavenFlag> = new Map<string, RavenFlag>([
   ['natTraversal', { flag: '--nat-traversal', boolean: true, warning: () => null }],
   [
@@ -48,17 +47,13 @@ export const RAVEN_FLAGS: ReadonlyMap<string, RavenFlag> = new Map<string, Raven
       warning: (value) => (value === '0' ? null : 'probes tell when a plane is dead, no time-out is needed'),
     },
   ],
-  [
-    'forwardNodeIp',
-    {
-      flag: '--forward-node-ip',
-      boolean: true,
-      warning: unlessFalse('node addresses are not carried in this version, only pod subnets'),
-    },
-  ],
+  ['forwardNodeIp', { flag: '--forward-node-ip', boolean: true, warning: () => null }],
   [
     'routeDriver',
-    { flag: '--route-driver', warning: ignored('other nodes of a gateway are not routed in this version') },
+    {
+      flag: '--route-driver',
+      warning: (value) => (value === 'vxlan' ? null : "a gateway's nodes reach each other by VXLAN, as with raven"),
+    },
   ],
   ['v', { flag: '--v', warning: ignored('use --log-level') }],
   ...[
@@ -79,6 +74,11 @@ export const RAVEN_FLAGS: ReadonlyMap<string, RavenFlag> = new Map<string, Raven
 /** raven without NAT traversal sends everything by the relay: our `--direct none`. */
 export function ravenDirect(flags: Readonly<Record<string, unknown>>): 'none' | undefined {
   return flags.natTraversal === 'false' ? 'none' : undefined;
+}
+
+/** Nodes' own addresses are carried too. */
+export function ravenForwardsNodes(flags: Readonly<Record<string, unknown>>): boolean {
+  return flags.forwardNodeIp === 'true' || flags.forwardNodeIp === true;
 }
 
 export function ravenWarnings(flags: Readonly<Record<string, unknown>>): string[] {

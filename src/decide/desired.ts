@@ -16,7 +16,9 @@ import {
   TUNNEL_PORT,
   UNREACHABLE_METRIC,
 } from '../model/names.js';
+import { OVERLAY } from '../model/overlay.js';
 import { ipsecPart } from './ipsec.js';
+import { gatewayMarks, memberItems, overlayItems } from './members.js';
 import { type PathMemory, planeOf, wantsPeer } from './path.js';
 import { centralRelay, probeAddressOf } from './relations.js';
 import * as timing from './timing.js';
@@ -30,13 +32,20 @@ export function tunnelMtu(site: SiteFacts): number {
   return Math.max(MIN_TUNNEL_MTU, (site.underlay?.mtu ?? 1500) - MTU_OVERHEAD);
 }
 
+/** What fits into the tunnel, and into VXLAN on the way to it. */
+export function overlayMtu(site: SiteFacts): number {
+  return Math.min(tunnelMtu(site), (site.underlay?.mtu ?? 1500) - OVERLAY.overhead);
+}
+
 /** Has this node a direct plane at all? */
 export function hasDirectPlane(site: SiteFacts): boolean {
   return site.role === 'edge' && site.direct !== 'none';
 }
 
 export function siteItems(site: SiteFacts): Item[] {
+  const { overlay } = site;
   if (site.role === 'idle') return [];
+  if (site.role === 'member') return overlay === null ? [] : memberItems(site, overlay, overlayMtu(site));
   const planes: Plane[] = hasDirectPlane(site) ? ['relay', 'direct'] : ['relay'];
   const items: Item[] = [];
   for (const plane of planes) {
@@ -46,6 +55,7 @@ export function siteItems(site: SiteFacts): Item[] {
     if (site.probeAddress !== null) items.push(...probePlane(plane, name, site.probeAddress));
   }
   for (const family of [4, 6] as const) items.push(...familyRules(site, family));
+  if (overlay !== null) items.push(...overlayItems(overlay, overlayMtu(site)));
   // A set of relays that is not known yet would send the relays' own packets to the direct plane.
   if (site.synced || site.relays.length > 0) items.push(firewall(site, planes));
   return items;
@@ -87,21 +97,32 @@ function firewall(site: SiteFacts, planes: readonly Plane[]): Item {
   const known = new Map(
     [...site.relays.map((relay) => relay.address), ...site.relayEndpoints].map((at) => [`${at.ip} ${at.port}`, at]),
   );
+  const devices = planes.map((plane) => devicesOf(site)[plane]);
   const relays = [...known.keys()].sort().flatMap((key) => known.get(key) ?? []);
   return {
     kind: 'firewall',
     relays: planes.includes('direct') && site.driver === 'wireguard' ? relays : null,
     relaying: site.role === 'relay',
     localSubnets: site.subnets,
-    devices: planes.map((plane) => devicesOf(site)[plane]),
+    devices,
+    overlay: gatewayMarks(site.overlay, devices),
   };
 }
 
-/** For a remote whose tunnel ends here: any remote on a relay, a relay on an edge. */
-export function neighbourItems(site: SiteFacts, remote: Site, endpoint: PeerItem['endpoint']): Item[] {
+/**
+ * For a remote whose tunnel ends here: any remote on a relay, a relay on an edge.
+ *
+ * @param carrier the peer that has its subnets
+ */
+export function neighbourItems(
+  site: SiteFacts,
+  remote: Site,
+  endpoint: PeerItem['endpoint'],
+  carrier: PeerItem['key'] = remote.key,
+): Item[] {
   return [
     peer(site, 'relay', remote, endpoint),
-    ...carries('relay', remote.gateway, remote.key),
+    ...carries('relay', remote.gateway, carrier),
     ...pathRoutes(site, remote.gateway, 'relay'),
     ...probing(site, remote, {
       plane: 'relay',
@@ -222,5 +243,5 @@ function unreachable(prefix: Prefix): RouteItem {
 
 function route(table: number, prefix: Prefix, device: string | null, source: RouteItem['source']): RouteItem {
   const metric = device === null ? UNREACHABLE_METRIC : 0;
-  return { kind: 'route', table, prefix, metric, device, source };
+  return { kind: 'route', table, prefix, metric, device, via: null, source };
 }

@@ -45,8 +45,11 @@ function rank(step: ItemStep): number {
 function layerOf(item: Item): number {
   switch (item.kind) {
     case 'device':
+    case 'overlay':
       return 0;
     case 'address':
+    case 'fdb':
+    case 'neighbour':
       return 1;
     case 'firewall':
       return 2;

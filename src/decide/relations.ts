@@ -4,6 +4,7 @@ import type { Relay, Role, Site } from '../model/facts.js';
 import type { Gateway, TunnelEndpoint } from '../model/gateway.js';
 import { type DriverName, TUNNEL_PORT } from '../model/names.js';
 import type { NatType } from '../model/nat.js';
+import { isMember } from './members.js';
 
 /** The gateway's active endpoint, where it can be connected to: null while it has published no key. */
 export function siteOf(gateway: Gateway): Site | null {
@@ -42,7 +43,8 @@ function compareBytes(a: string, b: string): number {
 
 export function roleOf(gateway: Gateway | null, node: string): Role {
   const active = gateway?.active;
-  if (!active || active.nodeName !== node) return 'idle';
+  if (!gateway || !active) return 'idle';
+  if (active.nodeName !== node) return isMember(gateway, node) ? 'member' : 'idle';
   return active.underNat ? 'edge' : 'relay';
 }
 

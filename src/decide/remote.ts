@@ -7,8 +7,11 @@ import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
 import { hasDirectPlane, neighbourItems, peer as peerItem, remoteEdgeItems } from './desired.js';
+import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
 import { hasSession } from './health.js';
 import { privateIpOf } from './ipsec.js';
+import { lanAddress, placeToTry } from './lan.js';
+import { memberPath } from './members.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
 import { holeFields } from './publish.js';
 import {
@@ -47,6 +50,11 @@ export interface RemoteDecision {
 const NOTHING: RemoteDecision = { items: [], deeds: [], path: null, wakeAt: Number.POSITIVE_INFINITY, complaint: null };
 
 export function relationTo(site: SiteFacts, gateway: Gateway): Relation {
+  if (site.role === 'member')
+    return {
+      kind: 'none',
+      reason: `by ${site.self?.endpoint.nodeName ?? 'the node'}, which holds this gateway's tunnel`,
+    };
   if (site.role === 'idle' || site.self === null) return { kind: 'none', reason: 'this node holds no tunnel' };
   const remote = siteOf(gateway);
   if (gateway.active === null) return { kind: 'none', reason: 'the gateway has no active tunnel endpoint' };
@@ -73,10 +81,16 @@ export function decideRemote(
   facts: RemoteFacts,
   now: number,
 ): RemoteDecision {
+  const via = site.role === 'member' ? (site.overlay?.gateway ?? null) : null;
+  if (via !== null && gateway.active !== null) return { ...NOTHING, items: memberPath(site, via, gateway) };
   const relation = relationTo(site, gateway);
   if (relation.kind === 'none') return NOTHING;
-  if (relation.kind === 'neighbour') return decideNeighbour(site, relation.remote, relation.endpoint, facts, now);
-  return decideEdge(site, relation.remote, memory ?? newPath(now), facts, now);
+  const decision =
+    relation.kind === 'neighbour'
+      ? decideNeighbour(site, relation.remote, relation.endpoint, facts, now)
+      : decideEdge(site, relation.remote, memory ?? newPath(now), facts, now);
+  const wakeAt = Math.min(decision.wakeAt, handoverWakeAt(facts, now));
+  return { ...decision, items: borrowPath(site, facts, decision.items), wakeAt };
 }
 
 function decideNeighbour(
@@ -86,9 +100,16 @@ function decideNeighbour(
   facts: RemoteFacts,
   now: number,
 ): RemoteDecision {
-  const items = neighbourItems(site, remote, endpoint);
+  const carrier = carrierOf(site, remote, facts, now);
+  const items = neighbourItems(site, remote, endpoint, carrier);
+  if (carrier !== remote.key && facts.former) items.push(formerPeer('relay', remote, facts.former));
   const { peer } = facts.relay;
-  const aimed = renewLost(site, remote, endpoint, facts.relay, now) ?? aimSilent(site, remote, endpoint, peer, now);
+  // An edge asks a relay, and not the other way: two that ask in step forget each other's answers.
+  const nudged = remote.endpoint.underNat ? null : nudge(site, peerItem(site, 'relay', remote, endpoint), facts, now);
+  const aimed =
+    nudged !== null && Number.isFinite(nudged.wakeAt)
+      ? nudged
+      : (renewLost(site, remote, endpoint, facts.relay, now) ?? aimSilent(site, remote, endpoint, peer, now));
   const seen = peer !== null && peer.lastHandshake > 0 ? peer.endpoint : null;
   const fields = holeFields(site, remote, seen);
   if (fields === null) return { ...NOTHING, items, ...aimed };
@@ -135,12 +156,14 @@ function decideEdge(
   facts: RemoteFacts,
   now: number,
 ): RemoteDecision {
-  const input = pathInput(site, remote, facts, now);
+  const known = pathInput(site, remote, facts, now);
+  const input = { ...known, target: placeToTry(known.target, lanAddress(site, remote), memory, now) };
   const decision = decidePath(memory, input);
   const answeredInRow = currentProbe(decision.memory, facts.direct)?.answeredInRow ?? 0;
   const session = hasSession(facts.direct.peer, now);
   const candidate = { now, target: input.target, session, answeredInRow, lingers: decision.lingers };
   const items = remoteEdgeItems(site, remote, decision.memory, candidate);
+  items.push(...formerDirectItems(site, remote, facts, items, now));
   const peer = peerItem(site, 'direct', remote, input.target);
   const deeds = decision.deeds.map((deed): Deed => {
     if (deed.op === 'punch') {
@@ -154,6 +177,7 @@ function decideEdge(
 /** What the path's state machine needs to know of this pair. */
 export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now: number): PathInput {
   const { hole } = remote.endpoint;
+  const lan = lanAddress(site, remote);
   const own = site.self?.endpoint ?? null;
   const localType = site.nat?.type ?? own?.natType ?? null;
   const remoteType = remote.endpoint.natType;
@@ -164,7 +188,7 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
     verdict: verdict(site, remote, localType),
     target: hole,
     waitingFor: waitingFor(own?.hole ?? null, hole),
-    fingerprint: [own?.hole, hole]
+    fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan])]
       .map((at) => (at ? formatHostPort(at) : '-'))
       .concat(`${localType}`, `${remoteType}`, remote.key)
       .join(' '),
@@ -191,6 +215,7 @@ function verdict(site: SiteFacts, remote: Site, localType: PathTypes): PairVerdi
   if (site.driver === 'libreswan' && central !== null && !isCorax(central.endpoint)) {
     return { may: false, reason: "the central relay is raven-agent's: with libreswan that leaves one plane" };
   }
+  if (lanAddress(site, remote) !== null) return { may: true, reason: 'both are behind one public address' };
   return pairVerdict(localType, remote.endpoint.natType);
 }
 

@@ -44,6 +44,14 @@ export const UNANSWERED_PROBES = 10;
 export const LOST_IN_ROW = 3;
 /** Answers in a row that a direct plane needs before it carries traffic. */
 export const ANSWERS_NEEDED = 2;
+/**
+ * The node that held its gateway's tunnel goes on as it was so long after the store named another; its tunnels, and remotes'
+ * direct peers of it, stand a little longer.
+ */
+export const HANDOVER_SWITCH_MS = 700;
+export const HANDOVER_HEARD_MS = 5_000;
+/** A remote's subnets stay with the peer of before no longer than this, if the one of now never has a session. */
+export const HANDOVER_MS = 30_000;
 /** How long a plane that failed must answer before it is trusted again: doubled at each failure, up to. */
 export const TRUST_MS = 2_000;
 export const TRUST_MAX_MS = 300_000;

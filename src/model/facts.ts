@@ -1,12 +1,15 @@
 /** What the agent has observed, as decide sees it. All times are Unix milliseconds unless they say otherwise. */
 import type { HostPort, Ip, Prefix } from './address.js';
-import type { Gateway, TunnelEndpoint } from './gateway.js';
+import type { Gateway, SiteNode, TunnelEndpoint } from './gateway.js';
 import type { PublicKey } from './key.js';
 import type { DriverName, Plane } from './names.js';
 import type { NatReport } from './nat.js';
 
-/** This node's part: `edge` and `relay` hold their gateway's tunnel, `idle` holds none. */
-export type Role = 'edge' | 'relay' | 'idle';
+/**
+ * This node's part: `edge` and `relay` hold their gateway's tunnel, `member` reaches remotes by the node that does,
+ * `idle` has none of it.
+ */
+export type Role = 'edge' | 'relay' | 'member' | 'idle';
 
 /** Who gets a direct plane; `auto` is `all` up to DIRECT_ALL_LIMIT remote edges. */
 export type DirectPolicy = 'auto' | 'all' | 'none';
@@ -18,6 +21,23 @@ export interface Underlay {
   /** The node's own addresses, of every device that is not ours. */
   readonly addresses: readonly Ip[];
 }
+
+/** The nodes of the own gateway among themselves. Addresses are private ones, IPv4. */
+export interface Overlay {
+  /** This node's. */
+  readonly address: Ip;
+  /** The gateway node's; null where this node is it. */
+  readonly gateway: Ip | null;
+  /** On the gateway node: the others. */
+  readonly members: readonly SiteNode[];
+}
+
+/** A node's part is changing hands within its gateway. */
+export type Handover =
+  /** This node held the tunnel until a moment ago. */
+  | { readonly as: 'former' }
+  /** This node holds it since a moment ago; before it was the node with this private address. */
+  | { readonly as: 'next'; readonly from: Ip; readonly since: number };
 
 /** A gateway whose active endpoint can be connected to: it has a key (with libreswan one made from its name). */
 export interface Site {
@@ -67,6 +87,15 @@ export interface PlaneFacts {
   readonly probe: ProbeFacts | null;
 }
 
+/** The peer of a remote before its active endpoint moved to another node. */
+export interface Former {
+  readonly key: PublicKey;
+  /** When it moved. */
+  readonly since: number;
+  /** It was a direct peer too. */
+  readonly direct: boolean;
+}
+
 /** What is observed of one remote gateway. */
 export interface RemoteFacts {
   /** Between edges its peer is the central relay. */
@@ -74,6 +103,10 @@ export interface RemoteFacts {
   readonly direct: PlaneFacts;
   /** The path that the other end says it is on, by its probes; null = not heard. */
   readonly remotePath: Plane | null;
+  /** Absent where the remote's active endpoint did not move. */
+  readonly former?: Former;
+  /** When its relay-plane peer was last made to ask for a session at once; absent: never. */
+  readonly nudgedAt?: number;
 }
 
 /** All that is not about one remote. */
@@ -82,6 +115,8 @@ export interface SiteFacts {
   readonly driver: DriverName;
   readonly self: Site | null;
   readonly role: Role;
+  readonly overlay: Overlay | null;
+  readonly handover: Handover | null;
   readonly publicKey: PublicKey;
   /** Null: the node has no address for probes; liveness is then passive. */
   readonly probeAddress: Ip | null;

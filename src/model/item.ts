@@ -6,6 +6,7 @@ import type { HostPort, Ip, Prefix } from './address.js';
 import { sameHostPort } from './address.js';
 import type { PublicKey } from './key.js';
 import type { Plane } from './names.js';
+import type { Mac } from './overlay.js';
 
 export interface DeviceItem {
   readonly kind: 'device';
@@ -43,6 +44,39 @@ export interface FirewallItem {
   /** Pod subnets of the own site: what leaves them by a tunnel keeps its source. */
   readonly localSubnets: readonly Prefix[];
   readonly devices: readonly string[];
+  /** For the other nodes of the own gateway; null without any. */
+  readonly overlay: {
+    readonly device: string;
+    /** Mark what comes in by these devices; on a member none. */
+    readonly marks: readonly string[];
+    /** On a member: what leaves by the overlay and is not from the own site's pods gets this source. */
+    readonly source: Ip | null;
+  } | null;
+}
+
+/** raven0, with its own address and MAC. */
+export interface OverlayItem {
+  readonly kind: 'overlay';
+  readonly name: string;
+  readonly address: Ip;
+  readonly mac: Mac;
+  readonly mtu: number;
+}
+
+/** `mac` is behind the node `destination`. */
+export interface FdbItem {
+  readonly kind: 'fdb';
+  readonly device: string;
+  readonly mac: Mac;
+  readonly destination: Ip;
+}
+
+/** `mac` has the address. */
+export interface NeighbourItem {
+  readonly kind: 'neighbour';
+  readonly device: string;
+  readonly address: Ip;
+  readonly mac: Mac;
 }
 
 export interface PeerItem {
@@ -90,6 +124,8 @@ export interface RouteItem {
   readonly metric: number;
   /** Null is an unreachable route. */
   readonly device: string | null;
+  /** A gateway on the device's link, whatever addresses the device has. */
+  readonly via: Ip | null;
   readonly source: Ip | null;
 }
 
@@ -109,7 +145,18 @@ export interface ProbeItem {
   readonly generation: number;
 }
 
-export type Item = DeviceItem | AddressItem | RuleItem | FirewallItem | PeerItem | CarryItem | RouteItem | ProbeItem;
+export type Item =
+  | DeviceItem
+  | OverlayItem
+  | FdbItem
+  | NeighbourItem
+  | AddressItem
+  | RuleItem
+  | FirewallItem
+  | PeerItem
+  | CarryItem
+  | RouteItem
+  | ProbeItem;
 
 export type ItemKey = string;
 
@@ -118,6 +165,12 @@ export function keyOf(item: Item): ItemKey {
   switch (item.kind) {
     case 'device':
       return `device ${item.name}`;
+    case 'overlay':
+      return `overlay ${item.name}`;
+    case 'fdb':
+      return `fdb ${item.device} ${item.mac}`;
+    case 'neighbour':
+      return `neighbour ${item.device} ${item.address}`;
     case 'address':
       return `address ${item.device} ${item.address}`;
     case 'rule':
@@ -152,6 +205,7 @@ function sameIpsec(a: IpsecPart | undefined, b: IpsecPart | undefined): boolean 
 function sameFirewall(a: FirewallItem, b: FirewallItem): boolean {
   return (
     a.relaying === b.relaying &&
+    JSON.stringify(a.overlay) === JSON.stringify(b.overlay) &&
     sameList(a.relays, b.relays, sameHostPort) &&
     sameList(a.localSubnets, b.localSubnets, Object.is) &&
     sameList(a.devices, b.devices, Object.is)

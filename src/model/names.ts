@@ -33,14 +33,17 @@ export const KEEPALIVE_S = 5;
 /** What WireGuard, UDP and IPv6 take of the underlay's MTU; raven subtracts the same. */
 export const MTU_OVERHEAD = 80;
 
-/** Routing tables: `path` is raven's and carries traffic, the other two carry the probes of one plane each. */
-export const TABLES = { path: 9028, direct: 9029, relay: 9030 } as const;
+/**
+ * Routing tables: `path` is raven's and carries traffic, `direct` and `relay` carry the probes of one plane each, `overlay`
+ * is raven's for the nodes of one gateway among themselves.
+ */
+export const TABLES = { overlay: 9027, path: 9028, direct: 9029, relay: 9030 } as const;
 
 /**
  * Rule priorities. The tunnel's own packets leave by the main table before anything of ours can catch
- * them; 100 is raven's rule for non-gateway nodes; 101 is raven's for {@link TABLES}.path.
+ * them; 100 is raven's for {@link TABLES}.overlay; 101 is raven's for {@link TABLES}.path.
  */
-export const RULE_PRIORITY = { underlay: 97, direct: 98, relay: 99, path: 101 } as const;
+export const RULE_PRIORITY = { underlay: 97, direct: 98, relay: 99, overlay: 100, path: 101 } as const;
 
 /** Marks the tunnel's own packets. Clear of kube-proxy's bits 0x4000 and 0x8000 and of raven's 0x40. */
 export const TUNNEL_FWMARK = 0x1194;

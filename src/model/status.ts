@@ -51,7 +51,10 @@ export const statusSchema = z
   .object({
     node: z.string(),
     gateway: z.string().nullable().describe('the gateway that this node belongs to'),
-    role: z.enum(['edge', 'relay']).nullable().describe('null while this node is the active endpoint of no gateway'),
+    role: z
+      .enum(['edge', 'relay', 'member'])
+      .nullable()
+      .describe("edge and relay hold their gateway's tunnel, a member goes by the node that does; null: none of it"),
     driver: z.enum(['wireguard', 'libreswan']),
     version: z.string(),
     startedAt: unixTime,

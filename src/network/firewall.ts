@@ -2,9 +2,10 @@
  * The one nftables table of ours, as libnftables JSON (libnftables-json(5)). It is replaced whole in one
  * transaction; nobody else's rules are touched.
  */
-import { isIpv4 } from '../model/address.js';
-import type { FirewallItem } from '../model/item.js';
+import { isIpv4, type Prefix } from '../model/address.js';
+import { type FirewallItem, sameItem } from '../model/item.js';
 import { DIRECT_PORT, TUNNEL_FWMARK, TUNNEL_PORT } from '../model/names.js';
+import { OVERLAY } from '../model/overlay.js';
 
 const FAMILY = 'ip';
 const TABLE = 'corax';
@@ -15,6 +16,10 @@ const PRIORITY_IN = 200;
 const PRIORITY_OUT = -310;
 /** With conntrack's own raw priority, where notrack counts. */
 const PRIORITY_RAW = -300;
+/** With iptables' mangle. */
+const PRIORITY_MANGLE = -150;
+/** After all NAT: nobody looks at the mark any more. */
+const PRIORITY_LAST = 110;
 /** Before a CNI's masquerade at srcnat (100): the first NAT rule that matches a flow is its last. */
 const PRIORITY_SNAT = 90;
 
@@ -26,7 +31,24 @@ export function firewallTransaction(item: FirewallItem): string {
   if (item.relays !== null) commands.push(...portRewriting(item));
   const [relayDevice] = item.devices;
   if (item.relaying && relayDevice !== undefined) commands.push(...relaying(relayDevice));
+  if (item.overlay !== null) commands.push(...overlayRules(item.overlay));
   return JSON.stringify({ nftables: commands });
+}
+
+/** Null where more differs than the own subnets. A failure leaves all as it was. */
+export function firewallUpdate(present: FirewallItem, item: FirewallItem): string | null {
+  const [before, after] = [present, item].map((it) => it.localSubnets.filter(isIpv4));
+  if (before === undefined || after === undefined || before.length === 0 || after.length === 0) return null;
+  if (!sameItem({ ...present, localSubnets: item.localSubnets }, item)) return null;
+  const elements = (op: 'add' | 'delete', subnets: readonly Prefix[]): Json[] =>
+    subnets.length === 0
+      ? []
+      : [{ [op]: { element: { family: FAMILY, table: TABLE, name: 'local', elem: subnets.map(prefix) } } }];
+  const [old, now] = [new Set(before), new Set(after)];
+  const gone = before.filter((subnet) => !now.has(subnet));
+  const come = after.filter((subnet) => !old.has(subnet));
+  // Deleted first: one that comes may hold one that goes.
+  return JSON.stringify({ nftables: [...elements('delete', gone), ...elements('add', come)] });
 }
 
 /** Asks for the table; an error where there is none. */
@@ -87,18 +109,42 @@ function portRewriting(item: FirewallItem): Json[] {
 function identityNat(item: FirewallItem): Json[] {
   const local = item.localSubnets.filter(isIpv4);
   if (local.length === 0) return [];
-  const prefixes = local.map((prefix) => {
-    const [addr, len] = prefix.split('/');
-    return { prefix: { addr, len: Number(len) } };
-  });
   return [
+    add('set', { name: 'local', type: 'ipv4_addr', flags: ['interval'], elem: local.map(prefix) }),
     chain('post', { type: 'nat', hook: 'postrouting', prio: PRIORITY_SNAT }),
     rule('post', [
       match(meta('oifname'), '==', set(item.devices)),
-      match(field('ip', 'saddr'), '==', { set: prefixes }),
+      match(field('ip', 'saddr'), '==', '@local'),
       { snat: { addr: field('ip', 'saddr') } },
     ]),
   ];
+}
+
+/**
+ * For the nodes of the own gateway. On the gateway node what comes out of a tunnel is marked, so that it is routed by the
+ * overlay's table, and leaves for a member with the source that it came with. VXLAN routes its outer packet by the mark of
+ * the inner one: it is taken off. On a member only pods have addresses that the other end accepts.
+ */
+function overlayRules({ device, marks, source }: NonNullable<FirewallItem['overlay']>): Json[] {
+  const leaving = match(meta('oifname'), '==', device);
+  const rules = [
+    chain('unmark', { type: 'filter', hook: 'postrouting', prio: PRIORITY_LAST }),
+    rule('unmark', [leaving, { mangle: { key: meta('mark'), value: 0 } }]),
+    chain('sources', { type: 'nat', hook: 'postrouting', prio: PRIORITY_SNAT + 1 }),
+  ];
+  if (marks.length > 0) {
+    rules.push(
+      chain('mark', { type: 'filter', hook: 'prerouting', prio: PRIORITY_MANGLE }),
+      rule('mark', [match(meta('iifname'), '==', set(marks)), { mangle: { key: meta('mark'), value: OVERLAY.mark } }]),
+      rule('sources', [leaving, { snat: { addr: field('ip', 'saddr') } }]),
+    );
+  } else if (source !== null) rules.push(rule('sources', [leaving, { snat: { addr: source } }]));
+  return rules;
+}
+
+function prefix(text: Prefix): Json {
+  const [addr, len] = text.split('/');
+  return { prefix: { addr, len: Number(len) } };
 }
 
 /**

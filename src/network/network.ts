@@ -3,8 +3,18 @@ import { constants } from 'node:os';
 import { codeOf } from '../errors.js';
 import { type Ip, isIpv4, type Prefix, parseIp } from '../model/address.js';
 import type { Underlay } from '../model/facts.js';
-import type { AddressItem, FirewallItem, Item, RouteItem, RuleItem } from '../model/item.js';
+import type {
+  AddressItem,
+  FdbItem,
+  FirewallItem,
+  Item,
+  NeighbourItem,
+  OverlayItem,
+  RouteItem,
+  RuleItem,
+} from '../model/item.js';
 import { planeOfDevice, TABLES, TUNNEL_FWMARK } from '../model/names.js';
+import { OVERLAY } from '../model/overlay.js';
 import type { DeleteStep, PutStep } from '../model/step.js';
 import {
   type Engine,
@@ -14,10 +24,13 @@ import {
   type RouteColumns,
   type Rule,
 } from '../native.js';
-import { firewallMatches, firewallQuery, firewallRemoval, firewallTransaction } from './firewall.js';
+import { firewallMatches, firewallQuery, firewallRemoval, firewallTransaction, firewallUpdate } from './firewall.js';
+import { entryOperation, observeOverlay, putOverlay } from './overlay.js';
 import { familyAt, RTN_UNICAST, routeItems } from './routes.js';
 
-export type NetworkItem = AddressItem | RouteItem | RuleItem | FirewallItem;
+/** Not one netlink operation each. */
+type WholeItem = FirewallItem | OverlayItem;
+export type NetworkItem = AddressItem | RouteItem | RuleItem | FdbItem | NeighbourItem | WholeItem;
 export type NetworkStep = PutStep<NetworkItem> | DeleteStep<NetworkItem>;
 
 const RTN_LOCAL = 2;
@@ -55,6 +68,7 @@ export class Network {
         items.push({ kind: 'address', device, address: ip });
       }
     }
+    items.push(...(await observeOverlay(this.#engine, links, addresses)));
     items.push(...rules.filter(isOurRule).flatMap(ruleItem));
     for (const table of Object.values(TABLES)) {
       for (const item of await routeItems(await this.#engine.routes(table), names)) items.push(item);
@@ -105,12 +119,12 @@ export class Network {
     const results: Array<Error | null> = [];
     for (let index = 0; index < steps.length; ) {
       const step = steps[index] as NetworkStep;
-      if (step.item.kind === 'firewall') {
-        results.push(await this.#applyFirewall(step.op === 'put' ? step.item : null));
+      if (isWhole(step.item)) {
+        results.push(await this.#applyWhole(step).then(() => null, asError));
         index += 1;
         continue;
       }
-      const end = steps.findIndex((candidate, at) => at > index && candidate.item.kind === 'firewall');
+      const end = steps.findIndex((candidate, at) => at > index && isWhole(candidate.item));
       const run = steps.slice(index, end < 0 ? steps.length : end);
       results.push(...(await this.#engine.network(run.map(operation))));
       index += run.length;
@@ -118,18 +132,52 @@ export class Network {
     return results;
   }
 
-  async #applyFirewall(item: FirewallItem | null): Promise<Error | null> {
-    try {
-      await this.#engine.nft(item === null ? firewallRemoval() : firewallTransaction(item));
-      return null;
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
+  async #applyWhole({ op, item, ...rest }: NetworkStep): Promise<void> {
+    if (item.kind === 'firewall') {
+      if (op === 'delete') await this.#engine.nft(firewallRemoval());
+      else await this.#putFirewall(item, 'present' in rest ? rest.present : null);
+    } else if (item.kind === 'overlay') {
+      if (op === 'put') await putOverlay(this.#engine, item);
+      else
+        for (const failure of await this.#engine.network([{ op: 'link-delete', name: item.name }]))
+          if (failure) throw failure;
     }
+  }
+
+  /** Where only the own subnets differ, only they are changed: a member that joins is no work for all the others. */
+  async #putFirewall(item: FirewallItem, present: NetworkItem | null): Promise<void> {
+    const update = present?.kind === 'firewall' ? firewallUpdate(present, item) : null;
+    if (update !== null) {
+      const done = await this.#engine.nft(update).then(
+        () => true,
+        () => false,
+      );
+      if (done) return;
+    }
+    await this.#engine.nft(firewallTransaction(item));
   }
 }
 
 export function isNetworkItem(item: Item): item is NetworkItem {
-  return item.kind === 'address' || item.kind === 'route' || item.kind === 'rule' || item.kind === 'firewall';
+  return NETWORK_KINDS.has(item.kind);
+}
+
+const NETWORK_KINDS: ReadonlySet<Item['kind']> = new Set<NetworkItem['kind']>([
+  'address',
+  'route',
+  'rule',
+  'fdb',
+  'neighbour',
+  'firewall',
+  'overlay',
+]);
+
+function isWhole(item: NetworkItem): item is WholeItem {
+  return item.kind === 'firewall' || item.kind === 'overlay';
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** The device of IPv4's default route with the least metric. */
@@ -143,7 +191,7 @@ function defaultDevice(defaults: RouteColumns): number | undefined {
 }
 
 function isOurs(device: string): boolean {
-  return planeOfDevice(device) !== null;
+  return device === OVERLAY.device || planeOfDevice(device) !== null;
 }
 
 /**
@@ -192,8 +240,12 @@ function operation(step: NetworkStep): NetworkOp {
         destination: item.prefix satisfies Prefix,
         metric: item.metric,
         ...(item.device === null ? { type: 'unreachable' } : { device: item.device }),
+        ...(item.via === null ? {} : { gateway: item.via }),
         ...(item.source === null ? {} : { source: item.source }),
       };
+    case 'fdb':
+    case 'neighbour':
+      return entryOperation(op, item);
     case 'rule':
       return {
         op: op === 'put' ? 'rule-add' : 'rule-delete',
@@ -206,6 +258,7 @@ function operation(step: NetworkStep): NetworkOp {
         ...(item.icmp ? { ipProtocol: IPPROTO_ICMP } : {}),
       };
     case 'firewall':
-      throw new TypeError('the firewall is no netlink operation');
+    case 'overlay':
+      throw new TypeError(`the ${item.kind} is no single netlink operation`);
   }
 }

@@ -37,6 +37,7 @@ function routeItem(columns: RouteColumns, index: number, names: ReadonlyMap<numb
     prefix: destinationAt(columns, index),
     metric: familyAt(columns, index) === 6 && metric === IPV6_DEFAULT_METRIC ? 0 : metric,
     device: unreachable ? null : (names.get(columns.oifs[index] as number) ?? null),
+    via: addressAt(columns.gateways, index),
     source: addressAt(columns.sources, index),
   };
 }

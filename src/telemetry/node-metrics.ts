@@ -5,7 +5,7 @@ export interface NodeState {
   readonly node: string;
   /** Its own gateway's name; null while it belongs to none. */
   readonly gateway: string | null;
-  readonly role: 'edge' | 'relay' | 'idle';
+  readonly role: 'edge' | 'relay' | 'member' | 'idle';
   /** Of the tunnel devices, bytes; null while the node holds no tunnel. */
   readonly tunnelMtu: number | null;
   readonly store: {

@@ -75,7 +75,7 @@ const refused: Array<[RegExp, keyof Engine, ...unknown[]]> = [
   [/name must be a device name/, ...network({ ...link, name: 'a\0b' })],
   [/name must be a device name/, ...network({ ...link, name: 'éééééééé' })],
   [/name must be a device name/, ...network({ ...link, name: 7 })],
-  [/kind must be 'wireguard' or 'xfrm'/, ...network({ op: 'link-create', name: 'v0', kind: 'bridge' })],
+  [/kind must be 'wireguard', 'xfrm' or 'vxlan'/, ...network({ op: 'link-create', name: 'v0', kind: 'bridge' })],
   [/ifId must be a whole number from 1/, ...network({ op: 'link-create', name: 'v0', kind: 'xfrm' })],
   [/ifId must be a whole number from 1/, ...network({ op: 'link-create', name: 'v0', kind: 'xfrm', ifId: 0 })],
   [/link must be a device name/, ...network({ op: 'link-create', name: 'v0', kind: 'xfrm', ifId: 1, link: '' })],

@@ -23,7 +23,7 @@ const quantile = (q: number, by: string, metric: string, over: string): string =
 function map(): NodeGraph {
   const whose = `* on (job, instance) group_left (gateway) corax_node_info{gateway!=""}`;
   const drawn = `label_replace(label_replace(label_join(max by (gateway, peer, path) (corax_peer_path{${JOB}} ${whose}) == 1, "id", " → ", "gateway", "peer"), "source", "$1", "gateway", "(.*)"), "target", "$1", "peer", "(.*)")`;
-  const nodes = `label_replace(label_replace(max by (gateway, role) (corax_node_info{${JOB},gateway!="",role!="idle"}), "id", "$1", "gateway", "(.*)"), "title", "$1", "gateway", "(.*)")`;
+  const nodes = `label_replace(label_replace(max by (gateway, role) (corax_node_info{${JOB},gateway!="",role!~"idle|member"}), "id", "$1", "gateway", "(.*)"), "title", "$1", "gateway", "(.*)")`;
   const renameByName = { role: 'subtitle', path: 'mainstat' };
   const excludeByName = { Time: true, gateway: true, peer: true, 'Value #nodes': true, 'Value #edges': true };
   return new NodeGraph()

@@ -1,5 +1,6 @@
 #include "core/rtnl/decode.h"
 
+#include <arpa/inet.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -51,11 +52,23 @@ void readNexthops(const Attribute& multipath, uint8_t family, Route& route) {
   });
 }
 
+Vxlan readVxlan(Bytes attributes) {
+  Vxlan vxlan;
+  eachAttribute(attributes, [&](const Attribute& data) {
+    if (data.type == IFLA_VXLAN_ID) vxlan.vni = data.integer<uint32_t>();
+    if (data.type == IFLA_VXLAN_PORT) vxlan.port = ntohs(data.integer<uint16_t>());
+    if (data.type == IFLA_VXLAN_LEARNING) vxlan.learning = data.integer<uint8_t>() != 0;
+  });
+  return vxlan;
+}
+
 // What IFLA_INFO_DATA holds is said by the kind, which comes before it.
 void readLinkInfo(Bytes attributes, Link& link) {
   eachAttribute(attributes, [&](const Attribute& info) {
     if (info.type == IFLA_INFO_KIND) link.kind = info.text();
-    if (info.type != IFLA_INFO_DATA || link.kind != "xfrm") return;
+    if (info.type != IFLA_INFO_DATA) return;
+    if (link.kind == "vxlan") link.vxlan = readVxlan(info.value);
+    if (link.kind != "xfrm") return;
     eachAttribute(info.value, [&](const Attribute& data) {
       if (data.type == IFLA_XFRM_IF_ID) link.ifId = data.integer<uint32_t>();
     });
@@ -74,6 +87,7 @@ std::optional<Link> decodeLink(const NetlinkMessage& message) {
   link.running = (header.ifi_flags & lowerUp) != 0;
   eachAttribute(after(message.payload, sizeof header), [&](const Attribute& attribute) {
     if (attribute.type == IFLA_IFNAME) link.name = attribute.text();
+    if (attribute.type == IFLA_ADDRESS) link.mac = Mac::from(attribute.value);
     if (attribute.type == IFLA_MTU) link.mtu = attribute.integer<uint32_t>();
     if (attribute.type == IFLA_LINKINFO) {
       readLinkInfo(attribute.value, link);

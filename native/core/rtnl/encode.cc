@@ -1,5 +1,6 @@
 #include "core/rtnl/encode.h"
 
+#include <arpa/inet.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -29,8 +30,16 @@ void encodeLinkCreate(MessageBatch& batch, const LinkCreate& op, uint32_t linkIn
   batch.begin(RTM_NEWLINK, create);
   batch.header(ifinfomsg{});
   batch.text(IFLA_IFNAME, op.name);
+  if (op.mac) batch.attribute(IFLA_ADDRESS, op.mac->view());
   const size_t info = batch.open(IFLA_LINKINFO);
   batch.text(IFLA_INFO_KIND, op.kind);
+  if (op.vxlan) {
+    const size_t data = batch.open(IFLA_INFO_DATA);
+    batch.integer<uint32_t>(IFLA_VXLAN_ID, op.vxlan->vni);
+    batch.integer<uint16_t>(IFLA_VXLAN_PORT, htons(op.vxlan->port));
+    batch.integer<uint8_t>(IFLA_VXLAN_LEARNING, op.vxlan->learning ? 1 : 0);
+    batch.close(data);
+  }
   if (op.ifId != 0) {
     const size_t data = batch.open(IFLA_INFO_DATA);
     batch.integer<uint32_t>(IFLA_XFRM_IF_ID, op.ifId);
@@ -85,6 +94,7 @@ void encodeAddress(MessageBatch& batch, const AddressChange& op, uint32_t ifinde
   header.ifa_family = op.prefix.ip.addressFamily();
   header.ifa_prefixlen = op.prefix.length;
   header.ifa_index = ifindex;
+  header.ifa_scope = op.scope;
   batch.header(header);
   batch.attribute(IFA_LOCAL, op.prefix.ip.view());
   batch.attribute(IFA_ADDRESS, op.prefix.ip.view());
@@ -106,14 +116,16 @@ void encodeRoute(MessageBatch& batch, const RouteChange& op, uint32_t ifindex) {
   } else {
     header.rtm_protocol = routeProtocol;
     header.rtm_type = unreachable ? RTN_UNREACHABLE : RTN_UNICAST;
-    // The far end is on the link itself: there is no gateway.
-    header.rtm_scope = unreachable ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+    // Without a gateway the far end is on the link itself.
+    header.rtm_scope = unreachable || op.gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+    if (op.gateway) header.rtm_flags = RTNH_F_ONLINK;
   }
   batch.header(header);
   if (op.destination.length > 0) batch.attribute(RTA_DST, op.destination.ip.view());
   batch.integer<uint32_t>(RTA_TABLE, op.table);
   if (op.metric) batch.integer<uint32_t>(RTA_PRIORITY, *op.metric);
   if (ifindex != 0) batch.integer<uint32_t>(RTA_OIF, ifindex);
+  if (op.gateway) batch.attribute(RTA_GATEWAY, op.gateway->view());
   if (op.source) batch.attribute(RTA_PREFSRC, op.source->view());
   batch.end();
 }
@@ -192,6 +204,10 @@ std::string describe(const NetworkOp& op) {
           [](const LinkSet& it) { return "RTM_SETLINK " + it.name; },
           [](const AddressChange& it) {
             return (it.remove ? "RTM_DELADDR " : "RTM_NEWADDR ") + it.prefix.text() + " dev " + it.device;
+          },
+          [](const NeighbourChange& it) {
+            return (it.remove ? "RTM_DELNEIGH " : "RTM_NEWNEIGH ") + (it.bridge ? it.mac.text() + " to " : "") + it.ip.text() +
+                   " dev " + it.device;
           },
           [](const RouteChange& it) {
             const std::string device = it.device.empty() ? "" : " dev " + it.device;

@@ -14,6 +14,9 @@
 
 namespace corax {
 
+// Nothing where there is no such device.
+std::optional<Link> getLink(NetlinkSocket& socket, const std::string& name);
+
 // Operations in order, each on its own; as many in one send as do not depend on each other's answers.
 class NetworkJob final : public Job {
  public:

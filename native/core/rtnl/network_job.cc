@@ -7,6 +7,7 @@
 #include "core/rtnl/decode.h"
 #include "core/rtnl/encode.h"
 #include "core/rtnl/jobs.h"
+#include "core/rtnl/neighbours.h"
 
 namespace corax {
 namespace {
@@ -17,6 +18,7 @@ constexpr size_t maxBatch = 128;
 bool removes(const NetworkOp& op) {
   if (std::holds_alternative<LinkDelete>(op)) return true;
   if (const auto* address = std::get_if<AddressChange>(&op)) return address->remove;
+  if (const auto* neighbour = std::get_if<NeighbourChange>(&op)) return neighbour->remove;
   if (const auto* route = std::get_if<RouteChange>(&op)) return route->remove;
   if (const auto* rule = std::get_if<RuleChange>(&op)) return rule->remove;
   return false;
@@ -40,13 +42,24 @@ bool harmless(const NetworkOp& op, int error) {
 
 const std::string* deviceOf(const NetworkOp& op) {
   if (const auto* address = std::get_if<AddressChange>(&op)) return &address->device;
+  if (const auto* neighbour = std::get_if<NeighbourChange>(&op)) return &neighbour->device;
   const auto* route = std::get_if<RouteChange>(&op);
   const auto* link = std::get_if<LinkCreate>(&op);
   const std::string* device = route != nullptr ? &route->device : link != nullptr ? &link->link : nullptr;
   return device != nullptr && !device->empty() ? device : nullptr;
 }
 
-// Nothing where there is no such device.
+// Is the device that stands what the operation would have made?
+bool sameLink(const Link& link, const LinkCreate& op) {
+  if (link.kind != op.kind || link.ifId != op.ifId) return false;
+  if (!op.vxlan) return true;
+  const std::optional<Vxlan>& is = link.vxlan;
+  return is && is->vni == op.vxlan->vni && is->port == op.vxlan->port && is->learning == op.vxlan->learning &&
+         link.mac == op.mac;
+}
+
+}  // namespace
+
 std::optional<Link> getLink(NetlinkSocket& socket, const std::string& name) {
   MessageBatch batch;
   encodeLinkGet(batch, name);
@@ -59,8 +72,6 @@ std::optional<Link> getLink(NetlinkSocket& socket, const std::string& name) {
   }
   return link;
 }
-
-}  // namespace
 
 Job::Step NetworkJob::step(Kernel& kernel) {
   NetlinkSocket& socket = kernel.route();
@@ -94,6 +105,8 @@ bool NetworkJob::append(NetlinkSocket& socket, size_t index) {
     encodeLinkSet(batch_, *set);
   } else if (const auto* address = std::get_if<AddressChange>(&op)) {
     encodeAddress(batch_, *address, ifindex);
+  } else if (const auto* neighbour = std::get_if<NeighbourChange>(&op)) {
+    encodeNeighbour(batch_, *neighbour, ifindex);
   } else if (const auto* route = std::get_if<RouteChange>(&op)) {
     encodeRoute(batch_, *route, ifindex);
   } else if (const auto* rule = std::get_if<RuleChange>(&op)) {
@@ -133,7 +146,7 @@ void NetworkJob::settle(NetlinkSocket& socket, size_t index, const Ack& ack) {
   if (ack.error == 0 || harmless(op, ack.error)) return;
   if (const auto* it = std::get_if<LinkCreate>(&op); it != nullptr && ack.error == EEXIST) {
     const std::optional<Link> link = getLink(socket, it->name);
-    if (link && link->kind == it->kind && link->ifId == it->ifId) return;
+    if (link && sameLink(*link, *it)) return;
   }
   results[index] = Failure::system(FailureCode::netlink, describe(op), ack.error, ack.extAck);
 }

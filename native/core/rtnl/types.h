@@ -8,11 +8,19 @@
 #include <vector>
 
 #include "core/ip.h"
+#include "core/mac.h"
 
 namespace corax {
 
 // RTPROT of every route and rule of ours (ROUTE_PROTOCOL in src/native.ts).
 constexpr uint8_t routeProtocol = 0xcc;
+
+// Of a VXLAN device (RFC 7348).
+struct Vxlan {
+  uint32_t vni = 0;
+  uint16_t port = 0;
+  bool learning = false;
+};
 
 struct Link {
   uint32_t index = 0;
@@ -21,6 +29,8 @@ struct Link {
   std::string kind;
   // IFLA_XFRM_IF_ID, 0 where it has none.
   uint32_t ifId = 0;
+  std::optional<Vxlan> vxlan;
+  std::optional<Mac> mac;
   uint32_t mtu = 0;
   bool up = false;
   bool running = false;
@@ -63,7 +73,10 @@ struct LinkCreate {
   std::string kind;
   // For kind "xfrm": which policies and SAs are its own, and the device below it, "" for none.
   uint32_t ifId = 0;
-  std::string link;
+  std::string link = {};
+  // For kind "vxlan"; the MAC is its own.
+  std::optional<Vxlan> vxlan = std::nullopt;
+  std::optional<Mac> mac = std::nullopt;
 };
 
 struct LinkDelete {
@@ -82,6 +95,25 @@ struct AddressChange {
   bool remove = false;
   std::string device;
   IpPrefix prefix;
+  // RT_SCOPE_*
+  uint8_t scope = 0;
+};
+
+// An entry of a device's FDB (bridge: behind which host a MAC is), or its ARP (who has an address).
+struct Neighbour {
+  uint32_t ifindex = 0;
+  bool bridge = false;
+  bool permanent = false;
+  Mac mac;
+  Ip ip;
+};
+
+struct NeighbourChange {
+  bool remove = false;
+  bool bridge = false;
+  std::string device;
+  Mac mac;
+  Ip ip;
 };
 
 struct RouteChange {
@@ -92,6 +124,8 @@ struct RouteChange {
   // "" where none is given.
   std::string device;
   std::optional<Ip> source;
+  // On the device's link, whatever the device's addresses are (onlink).
+  std::optional<Ip> gateway;
   // Absent on a removal: any type.
   std::optional<bool> unreachable;
 };
@@ -101,6 +135,6 @@ struct RuleChange {
   Rule rule;
 };
 
-using NetworkOp = std::variant<LinkCreate, LinkDelete, LinkSet, AddressChange, RouteChange, RuleChange>;
+using NetworkOp = std::variant<LinkCreate, LinkDelete, LinkSet, AddressChange, NeighbourChange, RouteChange, RuleChange>;
 
 }  // namespace corax

@@ -3,6 +3,7 @@
 #include <linux/rtnetlink.h>
 
 #include "core/rtnl/decode.h"
+#include "core/rtnl/neighbours.h"
 
 namespace corax {
 namespace {
@@ -18,6 +19,8 @@ bool concerns(const NetlinkMessage& message, bool ours) {
     case RTM_DELROUTE: return !ours && decodeRoute(message).has_value();
     case RTM_NEWRULE:
     case RTM_DELRULE: return !ours && decodeRule(message).has_value();
+    case RTM_NEWNEIGH:
+    case RTM_DELNEIGH: return !ours && concernsOverlay(message);
     default: return false;
   }
 }
@@ -29,7 +32,7 @@ NetworkWatch::NetworkWatch(std::unique_ptr<Transport> transport, std::function<u
 
 std::vector<unsigned> NetworkWatch::groups() {
   return {RTNLGRP_LINK,       RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-          RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE,   RTNLGRP_IPV6_RULE};
+          RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE,   RTNLGRP_IPV6_RULE,   RTNLGRP_NEIGH};
 }
 
 void NetworkWatch::onReadable() {

@@ -1,4 +1,5 @@
-// Reports that the network changed: links and addresses, and routes and rules that somebody else changed.
+// Reports that the network changed: links and addresses, and routes, rules and
+// entries of an overlay (raven0) that somebody else changed.
 #pragma once
 
 #include <functional>

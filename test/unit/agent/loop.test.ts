@@ -42,6 +42,7 @@ describe('the loop', () => {
           prefix: prefix('10.77.0.0/24'),
           metric: 0,
           device: DEVICES.relay,
+          via: null,
           source: null,
         },
       ],
@@ -71,6 +72,7 @@ describe('the loop', () => {
           prefix: prefix('10.77.0.0/24'),
           metric: 0,
           device: DEVICES.relay,
+          via: null,
           source: null,
         },
       ],
@@ -241,7 +243,7 @@ describe('the loop', () => {
     await rig.rest();
     rig.failures.failed('route 9028 10.9.9.0/24 0', SITE, new Error('old'), performance.now() - 10_000);
     rig.world.found(
-      [{ kind: 'route', table: 9028, prefix: prefix('10.9.9.0/24'), metric: 0, device: null, source: null }],
+      [{ kind: 'route', table: 9028, prefix: prefix('10.9.9.0/24'), metric: 0, device: null, via: null, source: null }],
       () => false,
     );
     const before = rig.turns;
@@ -304,6 +306,7 @@ describe('the loop', () => {
           prefix: prefix('10.0.2.0/24'),
           metric: 0,
           device: DEVICES.direct,
+          via: null,
           source: null,
         },
       ],

@@ -65,6 +65,7 @@ function rig() {
     networkChanged: async () => {
       looks.push('look');
     },
+    handingOver: () => false,
     rearm: async () => {
       looks.push('rearm');
       if (state.unarmable !== null) throw state.unarmable;

@@ -52,6 +52,7 @@ test('defaults', () => {
     health: { host: '127.0.0.1', port: 10275 },
     statusPage: true,
     direct: 'auto',
+    forwardNodeIp: false,
     logLevel: 'info',
     cleanup: false,
     node: 'edge-a',
@@ -295,11 +296,14 @@ test("raven's flags: the same meaning is taken, the rest warns", () => {
   assert.equal(config.direct, 'auto');
   assert.deepEqual(config.metrics, { host: '192.0.2.7', port: 10265 });
 
+  assert.equal(config.forwardNodeIp, false);
+
   const odd = { ...raven, vpnBindPort: '4600', keepAliveInterval: '7', forwardNodeIp: 'true', proxyExternalAddr: ':1' };
   assert.deepEqual(
     loadConfig(odd, withPsk()).warnings.map((warning) => warning.split(' ')[0]),
-    ['--vpn-bind-port', '--keep-alive-interval', '--forward-node-ip', '--proxy-external-addr'],
+    ['--vpn-bind-port', '--keep-alive-interval', '--proxy-external-addr'],
   );
+  assert.equal(loadConfig(odd, withPsk()).config.forwardNodeIp, true);
   const without = (flags: Flags) => loadConfig({ ...raven, natTraversal: 'false', ...flags }, withPsk()).config.direct;
   assert.equal(without({}), 'none');
   assert.equal(without({ direct: 'all' }), 'all');

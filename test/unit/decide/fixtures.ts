@@ -118,6 +118,8 @@ export function siteFacts(own: Gateway, relays: readonly Gateway[], more: Partia
     driver: 'wireguard',
     self: site,
     role: site.endpoint.underNat ? 'edge' : 'relay',
+    overlay: null,
+    handover: null,
     publicKey: site.key,
     probeAddress: site.endpoint.probeAddress,
     underlay: { device: 'eth0', mtu: 1500, addresses: [ip('192.168.7.2')] },

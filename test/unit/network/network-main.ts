@@ -15,6 +15,7 @@ const firewall = (more: Partial<FirewallItem>): FirewallItem => ({
   relaying: false,
   localSubnets: [],
   devices: ['raven-wg0'],
+  overlay: null,
   ...more,
 });
 const both = ['raven-wg0', 'raven-wg1'];
@@ -27,6 +28,16 @@ const firewalls: Record<string, FirewallItem> = {
   }),
   'edge without relays': firewall({ relays: [], localSubnets: [prefix('10.1.0.0/24')], devices: both }),
   relay: firewall({ relaying: true, localSubnets: [prefix('10.200.1.0/24')] }),
+  gateway: firewall({
+    localSubnets: [prefix('10.1.0.0/24')],
+    devices: both,
+    overlay: { device: 'raven0', marks: both, source: null },
+  }),
+  member: firewall({
+    localSubnets: [prefix('10.1.0.0/24')],
+    devices: ['raven0'],
+    overlay: { device: 'raven0', marks: [], source: ip('10.1.0.1') },
+  }),
 };
 
 async function firewallResults(): Promise<Record<string, unknown>> {
@@ -37,6 +48,7 @@ async function firewallResults(): Promise<Record<string, unknown>> {
     const another = await network.firewallStands(firewalls[name === 'relay' ? 'edge' : 'relay'] as FirewallItem);
     results[name] = { error: error?.message ?? null, stands, another };
   }
+  results.changed = await changedResults();
   await engine.nft(JSON.stringify({ nftables: [{ flush: { ruleset: null } }] }));
   results.flushed = await network.firewallStands(firewalls.relay as FirewallItem);
   const removals = await network.apply([{ op: 'delete', item: firewall({}) }]);
@@ -45,13 +57,50 @@ async function firewallResults(): Promise<Record<string, unknown>> {
   return results;
 }
 
+/** Of own subnets that come and go, with the table there and without: the set's elements, and rules' handles. */
+async function changedResults(): Promise<unknown> {
+  const { member } = firewalls;
+  const other = { ...member, localSubnets: [prefix('10.1.0.0/23'), prefix('10.9.0.0/24')] } as FirewallItem;
+  const read = async () => {
+    const { nftables } = JSON.parse(
+      await engine.nft('{"nftables":[{"list":{"table":{"family":"ip","name":"corax"}}}]}'),
+    );
+    const rules = nftables.flatMap((object: { rule?: { handle: number } }) => object.rule?.handle ?? []);
+    const [set] = nftables.flatMap((object: { set?: { elem: unknown[] } }) => object.set ?? []);
+    return { rules, elements: JSON.stringify(set.elem) };
+  };
+  await network.apply([{ op: 'put', item: member as FirewallItem, present: null }]);
+  const before = await read();
+  await network.apply([{ op: 'put', item: other, present: member as FirewallItem }]);
+  const after = await read();
+  await engine.nft(firewallRemoval());
+  const [again] = await network.apply([{ op: 'put', item: other, present: member as FirewallItem }]);
+  const same = JSON.stringify(before.rules) === JSON.stringify(after.rules);
+  return { same, elements: after.elements, again: again?.message ?? null, stands: await network.firewallStands(other) };
+}
+
 async function itemResults(): Promise<Record<string, unknown>> {
   await engine.network([
     { op: 'link-set', name: 'lo', up: true },
     // Not ours: from a whole prefix into raven's table.
     { op: 'rule-add', family: 4, priority: 90, table: TABLES.path, source: '10.0.0.0/8' },
   ]);
+  const mac = 'aa:0f:f0:00:00:03';
   const items: NetworkItem[] = [
+    { kind: 'overlay', name: 'raven0', address: ip('240.0.0.2'), mac: 'aa:0f:f0:00:00:02', mtu: 1420 },
+    { kind: 'address', device: 'raven0', address: ip('10.0.1.1') },
+    { kind: 'fdb', device: 'raven0', mac, destination: ip('192.0.2.3') },
+    { kind: 'neighbour', device: 'raven0', mac, address: ip('240.0.0.3') },
+    { kind: 'rule', priority: 100, family: 4, table: TABLES.overlay, source: null, tos: 0, fwmark: 0x40, icmp: false },
+    {
+      kind: 'route',
+      table: TABLES.overlay,
+      prefix: prefix('0.0.0.0/0'),
+      metric: 0,
+      device: 'raven0',
+      via: ip('240.0.0.3'),
+      source: null,
+    },
     { kind: 'rule', priority: 97, family: 4, table: 254, source: null, tos: 0, fwmark: 0x1194, icmp: false },
     { kind: 'rule', priority: 97, family: 6, table: 254, source: null, tos: 0, fwmark: 0x1194, icmp: false },
     {
@@ -66,18 +115,51 @@ async function itemResults(): Promise<Record<string, unknown>> {
     },
     { kind: 'rule', priority: 101, family: 4, table: TABLES.path, source: null, tos: 0, fwmark: 0, icmp: false },
     { kind: 'rule', priority: 101, family: 6, table: TABLES.path, source: null, tos: 0, fwmark: 0, icmp: false },
-    { kind: 'route', table: TABLES.path, prefix: prefix('10.0.2.0/24'), metric: 9000, device: null, source: null },
+    {
+      kind: 'route',
+      table: TABLES.path,
+      prefix: prefix('10.0.2.0/24'),
+      metric: 9000,
+      device: null,
+      via: null,
+      source: null,
+    },
     {
       kind: 'route',
       table: TABLES.path,
       prefix: prefix('10.0.2.0/24'),
       metric: 0,
       device: 'lo',
+      via: null,
       source: ip('127.0.0.1'),
     },
-    { kind: 'route', table: TABLES.path, prefix: prefix('fd00:2::/64'), metric: 9000, device: null, source: null },
-    { kind: 'route', table: TABLES.path, prefix: prefix('fd00:2::/64'), metric: 0, device: 'lo', source: null },
-    { kind: 'route', table: TABLES.relay, prefix: prefix('0.0.0.0/0'), metric: 9000, device: null, source: null },
+    {
+      kind: 'route',
+      table: TABLES.path,
+      prefix: prefix('fd00:2::/64'),
+      metric: 9000,
+      device: null,
+      via: null,
+      source: null,
+    },
+    {
+      kind: 'route',
+      table: TABLES.path,
+      prefix: prefix('fd00:2::/64'),
+      metric: 0,
+      device: 'lo',
+      via: null,
+      source: null,
+    },
+    {
+      kind: 'route',
+      table: TABLES.relay,
+      prefix: prefix('0.0.0.0/0'),
+      metric: 9000,
+      device: null,
+      via: null,
+      source: null,
+    },
   ];
   const puts = await network.apply(items.map((item) => ({ op: 'put', item, present: null })));
   const again = await network.apply(items.map((item) => ({ op: 'put', item, present: null })));

@@ -39,6 +39,14 @@ describe('the kernel, in a network namespace of its own', () => {
       edge: ok,
       'edge without relays': ok,
       relay: ok,
+      gateway: ok,
+      member: ok,
+      changed: {
+        same: true,
+        elements: '[{"prefix":{"addr":"10.1.0.0","len":23}},{"prefix":{"addr":"10.9.0.0","len":24}}]',
+        again: null,
+        stands: true,
+      },
       flushed: false,
       removal: [null],
     });
@@ -62,6 +70,8 @@ describe('the network, as an engine tells of it', () => {
     name,
     kind: null,
     ifId: null,
+    vxlan: null,
+    mac: null,
     mtu,
     up: true,
     running: true,
@@ -134,9 +144,9 @@ describe('the network, as an engine tells of it', () => {
               route({ destination: '::/0', type: 7, oif: 1, metric: 9000 }),
             ],
       );
-    const common = { kind: 'route', table: 9028, source: null };
+    const common = { kind: 'route', table: 9028, via: null, source: null };
     assert.deepEqual(await new Network(engine({ addresses: async () => [], routes })).observe(), [
-      { ...common, prefix: '10.0.2.0/24', metric: 1024, device: 'raven-wg0', source: '10.0.1.1' },
+      { ...common, prefix: '10.0.2.0/24', metric: 1024, device: 'raven-wg0', via: '192.168.7.1', source: '10.0.1.1' },
       { ...common, prefix: '10.0.2.0/24', metric: 9000, device: null },
       { ...common, prefix: '0.0.0.0/0', metric: 0, device: null },
       { ...common, prefix: 'fd00:2::/64', metric: 0, device: 'raven-wg0' },
@@ -221,6 +231,7 @@ describe('the network, as an engine tells of it', () => {
       prefix: prefix('10.0.2.0/24'),
       metric: 0,
       device: null,
+      via: null,
       source: null,
     };
     const site = siteFacts(gateway(1), []);
@@ -230,6 +241,7 @@ describe('the network, as an engine tells of it', () => {
       relaying: false,
       localSubnets: site.subnets,
       devices: ['raven-wg0'],
+      overlay: null,
     } as const;
     const results = await network.apply([
       { op: 'put', item: one, present: null },
