@@ -75,6 +75,12 @@ class Watcher {
       this.#gateways = Object.fromEntries(info.map(({ labels }) => [labels.instance ?? '', labels.gateway ?? '']));
     });
     await this.#until('both edges are on the relay', () => this.#onPath('relay'));
+    // What rises before it was first scraped is no increase to Prometheus.
+    await this.#until('tries by the NATs that there are have been scraped', async () => {
+      const known = 'result="direct",local_nat!="unknown",remote_nat!="unknown"';
+      const tries = await this.#prometheus.query(`corax_hole_punch_attempts_total{${known}}`);
+      assert.deepEqual(new Set(tries.map(({ labels }) => labels.instance)), new Set(EDGES));
+    });
     await this.#quiet();
   }
 
