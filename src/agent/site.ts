@@ -14,6 +14,7 @@ export interface SiteInputs {
   readonly driver: DriverName;
   readonly publicKey: PublicKey;
   readonly direct: DirectPolicy;
+  readonly hardNat: boolean;
   readonly own: Gateway | null;
   readonly relays: Iterable<Relay>;
   readonly remoteEdges: number;

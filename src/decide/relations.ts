@@ -50,6 +50,8 @@ export function roleOf(gateway: Gateway | null, node: string): Role {
 
 export interface PairVerdict {
   readonly may: boolean;
+  /** Only by what is opened with the other end's help, one way at a time: while one stands it may. */
+  readonly byOpening?: true;
   /** One sentence. */
   readonly reason: string;
 }
@@ -60,10 +62,10 @@ export function pairVerdict(local: NatType | null, remote: NatType | null): Pair
   const symmetric = [a, b].filter((type) => type === 'Symmetric NAT').length;
   if (symmetric === 2) return { may: false, reason: 'both ends are behind a Symmetric NAT' };
   if (symmetric === 1 && (a === 'Port Restricted cone NAT' || b === 'Port Restricted cone NAT')) {
-    const [mine, theirs] = [describe(local), describe(remote)];
+    const [mine, theirs] = [describeNat(local), describeNat(remote)];
     return { may: false, reason: `this end is behind ${mine}, the other behind ${theirs}: no packet gets in first` };
   }
-  return { may: true, reason: `${describe(local)} with ${describe(remote)} can connect` };
+  return { may: true, reason: `${describeNat(local)} with ${describeNat(remote)} can connect` };
 }
 
 /**
@@ -74,7 +76,7 @@ function effectiveType(type: NatType | null): NatType {
   return type === null || type === 'Undefined' ? 'Port Restricted cone NAT' : type;
 }
 
-function describe(type: NatType | null): string {
+export function describeNat(type: NatType | null): string {
   return type === null || type === 'Undefined' ? 'a NAT of unknown type' : `a ${type}`;
 }
 

@@ -129,6 +129,7 @@ export function siteFacts(own: Gateway, relays: readonly Gateway[], more: Partia
     synced: true,
     unread: false,
     direct: 'auto',
+    hardNat: true,
     subnets: own.subnets,
     scale: 4,
     crowded: false,

@@ -1,0 +1,326 @@
+/**
+ * One pair's openings through NATs that let no packet in first (docs/decisions/birthday.md). The fan's end asks and drives;
+ * the other answers. Whatever does not come ends by time, on each end by itself.
+ */
+import type { HostPort } from '../model/address.js';
+import type { OpeningDeed, OpeningEvent, OpeningFacts, OpeningMemory, OpeningRole, Refusal } from '../model/opening.js';
+import { openingId } from '../model/opening.js';
+import { fraction } from './backoff.js';
+import { ALL_PORTS, FAN_SOCKETS, SPRAY_PROBES } from './strategies.js';
+import { PUNCH_TTLS } from './timing.js';
+
+/** A question is repeated after this, and given up after so many: the relay plane loses packets too. */
+const ASK_MS = 1_000;
+const ASKS = 3;
+/** "Open" and "hit" are repeated after this. */
+const SAY_AGAIN_MS = 500;
+/** The fan waits so long for a probe; the spray takes 0.8 s of it. */
+export const FAN_MS = 5_000;
+/** The fan's own end of time may be lost (the engine failed): then it is this. */
+const FAN_LOST_MS = FAN_MS + 2_000;
+/** How long the other end waits for "hit" after it began. */
+const SPRAY_MS = FAN_MS;
+/** "Hit" is said for so long, or until there is a handshake. */
+const HIT_MS = 5_000;
+/** After each failed try the next comes so much later; the last is for ever. */
+export const PAUSES_MS = [1_000, 2_000, 5_000, 15_000, 60_000, 300_000, 1_800_000, 3_600_000] as const;
+/** How soon it is looked again for what nobody tells: room in the budget, the relay's round trip. */
+const LOOK_AGAIN_MS = 10_000;
+
+export interface OpeningInput extends OpeningFacts {
+  readonly now: number;
+  readonly pair: string;
+  /** Null: none, this pair needs no opening or can have none. */
+  readonly role: OpeningRole | null;
+  /** Why not, though there is a role; null where nothing stands against it. */
+  readonly against: Refusal | null;
+  readonly ownHole: HostPort | null;
+  readonly hole: HostPort | null;
+  readonly fingerprint: string;
+  /** The path's, before this decision. */
+  readonly state: 'relayed' | 'punching' | 'direct';
+  /** The direct plane has a peer; it has a session. */
+  readonly peer: boolean;
+  readonly session: boolean;
+}
+
+/** Without whom it is about. */
+export type Act = DistributiveOmit<OpeningDeed, 'gateway' | 'to'> & { readonly to?: HostPort };
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+export interface OpeningDecision {
+  readonly memory: OpeningMemory;
+  readonly acts: readonly Act[];
+  /** Unix milliseconds; Infinity = only when something happens. */
+  readonly wakeAt: number;
+}
+
+export const NO_OPENING: OpeningMemory = {
+  phase: 'idle',
+  token: '',
+  since: 0,
+  saidAt: 0,
+  said: 0,
+  fingerprint: '',
+  failures: 0,
+  nextTryAt: 0,
+  failure: null,
+  aim: null,
+  opened: null,
+  outsidePort: 0,
+  proven: false,
+};
+
+/** Is something of this end's going on that costs? */
+export function isActive({ phase }: OpeningMemory): boolean {
+  return phase === 'asking' || phase === 'fanned' || phase === 'spraying';
+}
+
+export function decideOpening(before: OpeningMemory, input: OpeningInput): OpeningDecision {
+  const turn = new Turn(before, input);
+  if (input.role === null && before.opened === null) turn.stop();
+  else {
+    for (const event of input.events) turn.take(event);
+    turn.pass(before);
+  }
+  return { memory: turn.memory, acts: turn.acts, wakeAt: turn.wakeAt() };
+}
+
+/** One decision as it is made; nothing of it is kept. */
+class Turn {
+  memory: OpeningMemory;
+  readonly acts: Act[] = [];
+  readonly #input: OpeningInput;
+
+  constructor(memory: OpeningMemory, input: OpeningInput) {
+    this.#input = input;
+    const sane = memory.nextTryAt > input.now + 2 * LAST_PAUSE_MS ? { ...memory, nextTryAt: input.now } : memory;
+    const anew = memory.fingerprint !== input.fingerprint;
+    this.memory = anew ? { ...sane, fingerprint: input.fingerprint, failures: 0, nextTryAt: 0, failure: null } : sane;
+  }
+
+  take(event: OpeningEvent): void {
+    const { role } = this.#input;
+    if (event.type === 'fan') this.#onFan(event);
+    else if (event.type === 'spray') this.#onSpray(event);
+    else if (role === 'fan') this.#hearAsFan(event.message);
+    else if (role === 'spray') this.#hearAsSpray(event.message);
+  }
+
+  #hearAsFan(message: Extract<OpeningEvent, { type: 'message' }>['message']): void {
+    const { phase, token } = this.memory;
+    if (message.token !== token) return;
+    if (message.kind === 'no' && (phase === 'asking' || phase === 'fanned')) {
+      this.#fail(`the other end says no: ${REFUSED[message.why]}`);
+    } else if (message.kind === 'ready' && phase === 'asking') {
+      // Only the port may be newer than what is published: nobody can be made to send to a third party.
+      if (message.hole.ip !== this.#input.hole?.ip) this.#fail('the other end says another address than is published');
+      else this.#fan(message.hole);
+    }
+  }
+
+  #fan(aim: HostPort): void {
+    const { now } = this.#input;
+    const { token, failures } = this.memory;
+    const ttl = PUNCH_TTLS[failures % PUNCH_TTLS.length] as number;
+    this.acts.push({ op: 'fan', token, to: aim, sockets: FAN_SOCKETS, ttl, lifeMs: FAN_MS });
+    this.#enter('fanned', { aim, saidAt: now });
+    this.#sayOpen();
+  }
+
+  #sayOpen(): void {
+    this.#say({ kind: 'open', token: this.memory.token, ports: ALL_PORTS });
+  }
+
+  #onFan({ id, localPort, outsidePort }: Extract<OpeningEvent, { type: 'fan' }>): void {
+    const { phase, token, aim } = this.memory;
+    if (phase !== 'fanned' || id !== openingId(token) || aim === null) return;
+    if (localPort === 0) {
+      this.#fail('no probe found one of its mappings');
+      return;
+    }
+    this.acts.push({ op: 'end-opening', token });
+    this.#enter('opened', { opened: { target: aim, localPort }, outsidePort, proven: false });
+    this.#sayHit();
+  }
+
+  #sayHit(): void {
+    this.#say({ kind: 'hit', token: this.memory.token, port: this.memory.outsidePort });
+  }
+
+  #hearAsSpray(message: Extract<OpeningEvent, { type: 'message' }>['message']): void {
+    const { phase, token } = this.memory;
+    const { ownHole, hole, allowance } = this.#input;
+    const isThis = phase === 'spraying' && message.token === token;
+    if (message.kind === 'ask' || (message.kind === 'open' && !isThis)) {
+      const why = this.#against();
+      if (why !== null) this.#say({ kind: 'no', token: message.token, why });
+      else if (message.kind === 'open') this.#spray(message.token, message.ports);
+      else if (ownHole !== null) {
+        const probes = Math.min(SPRAY_PROBES, allowance.probes);
+        this.#say({ kind: 'ready', token: message.token, hole: ownHole, probes });
+      }
+    } else if (isThis && message.kind === 'no') this.#end('the other end gave it up');
+    else if (isThis && message.kind === 'hit' && hole !== null) {
+      this.acts.push({ op: 'end-opening', token });
+      const opened = { target: { ip: hole.ip, port: message.port }, localPort: null };
+      this.#enter('opened', { opened, proven: false });
+    }
+  }
+
+  #spray(token: string, ports: Extract<Act, { op: 'spray' }>['ports']): void {
+    const { hole, allowance } = this.#input;
+    if (hole === null) return;
+    if (this.memory.token !== '') this.acts.push({ op: 'end-opening', token: this.memory.token });
+    const count = Math.min(SPRAY_PROBES, allowance.probes, ports.last - ports.first + 1);
+    this.acts.push({ op: 'spray', token, to: hole, ports, count });
+    this.#enter('spraying', { token, opened: null });
+  }
+
+  #onSpray({ id, sent }: Extract<OpeningEvent, { type: 'spray' }>): void {
+    const { phase, token } = this.memory;
+    if (phase === 'spraying' && id === openingId(token) && sent === 0) this.#end('no probe could be sent');
+  }
+
+  /** What stands against this end's part in a try that begins now. */
+  #against(): Refusal | null {
+    const { against, ownHole, hole, state, allowance } = this.#input;
+    if (against !== null) return against;
+    if (ownHole === null || hole === null) return 'place';
+    if (state === 'direct') return 'direct';
+    if (allowance.busy) return 'busy';
+    return allowance.probes === 0 ? 'spent' : null;
+  }
+
+  /** What time brings. */
+  pass(before: OpeningMemory): void {
+    const { now, role } = this.#input;
+    const { phase, since, saidAt, said } = this.memory;
+    switch (phase) {
+      case 'idle':
+        if (role === 'fan' && this.#isDue()) this.#ask();
+        break;
+      case 'asking':
+        if (now < saidAt + ASK_MS) break;
+        if (said >= ASKS) this.#fail('the other end does not answer');
+        else this.#say({ kind: 'ask', token: this.memory.token, sockets: FAN_SOCKETS });
+        break;
+      case 'fanned':
+        if (now >= since + FAN_LOST_MS) this.#fail('the sockets were lost');
+        else if (now >= saidAt + SAY_AGAIN_MS) this.#sayOpen();
+        break;
+      case 'spraying':
+        if (now >= since + SPRAY_MS) this.#end('no probe found one of its mappings');
+        break;
+      case 'opened':
+        if (before.phase === 'opened' && before.token === this.memory.token) this.#watch();
+        break;
+      case 'closing':
+        if (!this.#input.peer) this.#enter('idle', { token: '', opened: null });
+        break;
+    }
+  }
+
+  #isDue(): boolean {
+    const { now, state, peer } = this.#input;
+    return now >= this.memory.nextTryAt && state === 'relayed' && !peer && this.#against() === null;
+  }
+
+  #ask(): void {
+    this.#enter('asking', { token: this.#input.token });
+    this.#say({ kind: 'ask', token: this.#input.token, sockets: FAN_SOCKETS });
+  }
+
+  /** What was opened is the path's now: it comes to an end with it. */
+  #watch(): void {
+    const { now, state, session, role } = this.#input;
+    const { since, saidAt, proven, outsidePort } = this.memory;
+    if (state === 'relayed') {
+      const memory = { ...this.memory, phase: 'closing' as const, since: now };
+      this.memory = proven ? { ...memory, failures: 0, ...this.#pause(0) } : this.#failed(memory, NO_HANDSHAKE);
+    } else if (state === 'direct' && !proven) this.memory = { ...this.memory, proven: true };
+    else if (role === 'fan' && outsidePort > 0 && !session && now < since + HIT_MS && now >= saidAt + SAY_AGAIN_MS)
+      this.#sayHit();
+  }
+
+  /** Everything that is going on ends here. */
+  stop(): void {
+    if (isActive(this.memory)) this.#end(null);
+  }
+
+  #fail(why: string): void {
+    this.#end(why);
+    this.memory = this.#failed(this.memory, why);
+  }
+
+  #failed(memory: OpeningMemory, failure: string): OpeningMemory {
+    return { ...memory, failure, failures: memory.failures + 1, ...this.#pause(memory.failures) };
+  }
+
+  #pause(failures: number): Pick<OpeningMemory, 'nextTryAt'> {
+    const pause = PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)] as number;
+    const jitter = pause * fraction(`${this.#input.pair} ${failures}`) * JITTER;
+    return { nextTryAt: this.#input.now + pause + Math.floor(jitter) };
+  }
+
+  #end(failure: string | null): void {
+    this.acts.push({ op: 'end-opening', token: this.memory.token });
+    this.#enter('idle', { token: '', opened: null, failure });
+  }
+
+  #enter(phase: OpeningMemory['phase'], more: Partial<OpeningMemory>): void {
+    this.memory = { ...this.memory, phase, since: this.#input.now, saidAt: 0, said: 0, ...more };
+  }
+
+  #say(message: Extract<Act, { op: 'say' }>['message']): void {
+    this.acts.push({ op: 'say', message });
+    if (message.token !== this.memory.token) return;
+    this.memory = { ...this.memory, saidAt: this.#input.now, said: this.memory.said + 1 };
+  }
+
+  wakeAt(): number {
+    const { now, role, session } = this.#input;
+    const { phase, since, saidAt, nextTryAt, outsidePort } = this.memory;
+    switch (phase) {
+      case 'idle':
+        if (role !== 'fan') return Number.POSITIVE_INFINITY;
+        return nextTryAt > now ? nextTryAt : now + LOOK_AGAIN_MS;
+      case 'asking':
+        return saidAt + ASK_MS;
+      case 'fanned':
+        return Math.min(saidAt + SAY_AGAIN_MS, since + FAN_LOST_MS);
+      case 'spraying':
+        return since + SPRAY_MS;
+      case 'opened':
+        return role === 'fan' && outsidePort > 0 && !session && now < since + HIT_MS
+          ? now + SAY_AGAIN_MS
+          : now + WATCH_MS;
+      case 'closing':
+        return now + WATCH_MS;
+    }
+  }
+}
+
+const LAST_PAUSE_MS = PAUSES_MS[PAUSES_MS.length - 1] as number;
+/** Up to this part of a pause is added to it. */
+const JITTER = 0.25;
+/** What was opened is looked at so often: a path's end is no event. */
+const WATCH_MS = 1_000;
+const NO_HANDSHAKE = 'a way was found, but no handshake came through it';
+
+const REFUSED: Readonly<Record<Refusal, string>> = {
+  pair: 'as it knows the two NATs there is nothing to open',
+  off: 'it is switched off there (--hard-nat off)',
+  busy: 'it has another try going on',
+  spent: 'its budget of probes is spent',
+  direct: 'its path is still direct',
+  near: 'the relay is as good',
+  place: 'it does not know both holes yet',
+};
+
+/** For `status`: how it stands, in a few words; null where there is nothing to say. */
+export function describeOpening({ phase, failures, failure }: OpeningMemory): string | null {
+  if (phase === 'asking' || phase === 'fanned' || phase === 'spraying') return 'trying now';
+  if (failure === null) return null;
+  return failures > 1 ? `${failures} tries failed, the latest: ${failure}` : `the latest try failed: ${failure}`;
+}
