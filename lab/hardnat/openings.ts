@@ -4,7 +4,7 @@ import { writeGateways } from '../gateways.js';
 import { Lab } from '../lab.js';
 import { ALL_PORTS, type NatSettings } from '../net/nat.js';
 import type { LabNode } from '../node.js';
-import type { Pair } from '../test/agents.js';
+import { LONG_MS, type Pair } from '../test/agents.js';
 
 export type NatKind = NatSettings['kind'];
 
@@ -53,6 +53,19 @@ export function openingLines(node: LabNode, since = 0): OpeningLine[] {
       return { at: Date.parse(time), ...(opening ? { opening } : {}), ...(to ? { to } : {}) };
     })
     .filter(({ at }) => at >= since);
+}
+
+/**
+ * Both ends' paths are that, by their own logs: asking for their status would take of the time that they need in emulation.
+ *
+ * @param since nothing before it counts; Unix milliseconds
+ */
+export async function bothWent(lab: Lab, pair: Pair, to: 'direct' | 'relayed', since: number): Promise<void> {
+  const lastOf = (node: LabNode) => openingLines(node, since).findLast((line) => line.to !== undefined)?.to;
+  await lab.waitFor(() => [pair.a, pair.b].every((node) => lastOf(node) === to), {
+    what: `both ends are ${to}`,
+    timeoutMs: LONG_MS,
+  });
 }
 
 /** From the first question to the direct path, in seconds, and how many tries that took; null while it is not there. */

@@ -18,12 +18,13 @@ const SAY_AGAIN_MS = 500;
 export const FAN_MS = 5_000;
 /** The fan's own end of time may be lost (the engine failed): then it is this. */
 const FAN_LOST_MS = FAN_MS + 2_000;
-/** How long the other end waits for "hit" after it began. */
+/** How long the other end waits for "hit" after it began, and after its last probe: a way there and one back. */
 const SPRAY_MS = FAN_MS;
+const MISSED_MS = 700;
 /** "Hit" is said for so long, or until there is a handshake. */
 const HIT_MS = 5_000;
 /** After each failed try the next comes so much later; the last is for ever. */
-export const PAUSES_MS = [1_000, 2_000, 5_000, 15_000, 60_000, 300_000, 1_800_000, 3_600_000] as const;
+export const PAUSES_MS = [500, 2_000, 5_000, 15_000, 60_000, 300_000, 1_800_000, 3_600_000] as const;
 /** How soon it is looked again for what nobody tells: room in the budget, the relay's round trip. */
 const LOOK_AGAIN_MS = 10_000;
 
@@ -91,12 +92,15 @@ class Turn {
   memory: OpeningMemory;
   readonly acts: Act[] = [];
   readonly #input: OpeningInput;
+  readonly #anew: boolean;
 
   constructor(memory: OpeningMemory, input: OpeningInput) {
     this.#input = input;
     const sane = memory.nextTryAt > input.now + 2 * LAST_PAUSE_MS ? { ...memory, nextTryAt: input.now } : memory;
-    const anew = memory.fingerprint !== input.fingerprint;
-    this.memory = anew ? { ...sane, fingerprint: input.fingerprint, failures: 0, nextTryAt: 0, failure: null } : sane;
+    this.#anew = memory.fingerprint !== input.fingerprint;
+    this.memory = this.#anew
+      ? { ...sane, fingerprint: input.fingerprint, failures: 0, nextTryAt: 0, failure: null }
+      : sane;
   }
 
   take(event: OpeningEvent): void {
@@ -111,7 +115,8 @@ class Turn {
     const { phase, token } = this.memory;
     if (message.token !== token) return;
     if (message.kind === 'no' && (phase === 'asking' || phase === 'fanned')) {
-      this.#fail(`the other end says no: ${REFUSED[message.why]}`);
+      const { why } = message;
+      this.#fail(why === 'missed' ? REFUSED.missed : `the other end says no: ${REFUSED[why]}`);
     } else if (message.kind === 'ready' && phase === 'asking') {
       // Only the port may be newer than what is published: nobody can be made to send to a third party.
       if (message.hole.ip !== this.#input.hole?.ip) this.#fail('the other end says another address than is published');
@@ -136,7 +141,7 @@ class Turn {
     const { phase, token, aim } = this.memory;
     if (phase !== 'fanned' || id !== openingId(token) || aim === null) return;
     if (localPort === 0) {
-      this.#fail('no probe found one of its mappings');
+      this.#fail(REFUSED.missed);
       return;
     }
     this.acts.push({ op: 'end-opening', token });
@@ -179,7 +184,9 @@ class Turn {
 
   #onSpray({ id, sent }: Extract<OpeningEvent, { type: 'spray' }>): void {
     const { phase, token } = this.memory;
-    if (phase === 'spraying' && id === openingId(token) && sent === 0) this.#end('no probe could be sent');
+    if (phase !== 'spraying' || id !== openingId(token)) return;
+    if (sent === 0) this.#end('no probe could be sent');
+    else this.memory = { ...this.memory, saidAt: this.#input.now };
   }
 
   /** What stands against this end's part in a try that begins now. */
@@ -197,6 +204,11 @@ class Turn {
     const { now, role } = this.#input;
     const { phase, since, saidAt, said } = this.memory;
     switch (phase) {
+      case 'closing':
+        if (this.#input.peer) break;
+        this.#enter('idle', { token: '', opened: null });
+        if (role === 'fan' && this.#isDue()) this.#ask();
+        break;
       case 'idle':
         if (role === 'fan' && this.#isDue()) this.#ask();
         break;
@@ -210,15 +222,20 @@ class Turn {
         else if (now >= saidAt + SAY_AGAIN_MS) this.#sayOpen();
         break;
       case 'spraying':
-        if (now >= since + SPRAY_MS) this.#end('no probe found one of its mappings');
+        if (now < this.#sprayEnd()) break;
+        this.#say({ kind: 'no', token: this.memory.token, why: 'missed' });
+        this.#end(REFUSED.missed);
         break;
       case 'opened':
         if (before.phase === 'opened' && before.token === this.memory.token) this.#watch();
         break;
-      case 'closing':
-        if (!this.#input.peer) this.#enter('idle', { token: '', opened: null });
-        break;
     }
+  }
+
+  /** By when "hit" must have come. */
+  #sprayEnd(): number {
+    const { since, saidAt } = this.memory;
+    return saidAt > 0 ? Math.min(saidAt + MISSED_MS, since + SPRAY_MS) : since + SPRAY_MS;
   }
 
   #isDue(): boolean {
@@ -235,7 +252,8 @@ class Turn {
   #watch(): void {
     const { now, state, session, role } = this.#input;
     const { since, saidAt, proven, outsidePort } = this.memory;
-    if (state === 'relayed') {
+    // Another hole of either end is another pair of NAT mappings: what was opened is for the old one.
+    if (state === 'relayed' || (state === 'punching' && this.#anew)) {
       const memory = { ...this.memory, phase: 'closing' as const, since: now };
       this.memory = proven ? { ...memory, failures: 0, ...this.#pause(0) } : this.#failed(memory, NO_HANDSHAKE);
     } else if (state === 'direct' && !proven) this.memory = { ...this.memory, proven: true };
@@ -290,7 +308,7 @@ class Turn {
       case 'fanned':
         return Math.min(saidAt + SAY_AGAIN_MS, since + FAN_LOST_MS);
       case 'spraying':
-        return since + SPRAY_MS;
+        return this.#sprayEnd();
       case 'opened':
         return role === 'fan' && outsidePort > 0 && !session && now < since + HIT_MS
           ? now + SAY_AGAIN_MS
@@ -316,6 +334,7 @@ const REFUSED: Readonly<Record<Refusal, string>> = {
   direct: 'its path is still direct',
   near: 'the relay is as good',
   place: 'it does not know both holes yet',
+  missed: 'no probe found one of its mappings',
 };
 
 /** For `status`: how it stands, in a few words; null where there is nothing to say. */

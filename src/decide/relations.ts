@@ -56,7 +56,12 @@ export interface PairVerdict {
   readonly reason: string;
 }
 
-/** The proposal's figure 2. An unknown type counts as port-restricted, the strictest that is not symmetric. */
+/** Do the two NATs, and what was chosen for this node, allow a direct path, by whatever strategy? */
+export function mayBeDirect({ may, byOpening }: PairVerdict): boolean {
+  return may || byOpening === true;
+}
+
+/** The proposal's figure 2: by the holes alone. An unknown type counts as port-restricted, the strictest that is not symmetric. */
 export function pairVerdict(local: NatType | null, remote: NatType | null): PairVerdict {
   const [a, b] = [effectiveType(local), effectiveType(remote)];
   const symmetric = [a, b].filter((type) => type === 'Symmetric NAT').length;

@@ -13,8 +13,8 @@ export interface PortRange {
 /** `fan`: behind the NAT whose ports are to be found; `spray`: the other end, which looks for them. */
 export type OpeningRole = 'fan' | 'spray';
 
-/** Why an end does not take part; the order is the wire's. */
-export const REFUSALS = ['pair', 'off', 'busy', 'spent', 'direct', 'near', 'place'] as const;
+/** Why an end does not take part, or no longer; the order is the wire's. */
+export const REFUSALS = ['pair', 'off', 'busy', 'spent', 'direct', 'near', 'place', 'missed'] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
 /** Of one try; chosen at random by the end that asks: 16 hexadecimal digits. */
