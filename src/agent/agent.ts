@@ -9,7 +9,7 @@ import { OVERLAY } from '../model/overlay.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
 import { Network, type NodeAddress } from '../network/network.js';
-import { Opener, type RendezvousPlace, saidIn } from '../probe/opener.js';
+import { Opener } from '../probe/opener.js';
 import { Prober } from '../probe/prober.js';
 import { Slices } from '../store/slices.js';
 import type { StoreBatch } from '../store/store.js';
@@ -28,6 +28,7 @@ import type { AgentParts } from './parts.js';
 import { protectedAddresses, sameAddresses, serverAddresses } from './protected.js';
 import { Publisher, type PublishFailure } from './publisher.js';
 import { Remotes } from './remotes.js';
+import { isOpenings, Rendezvous } from './rendezvous.js';
 import { chooseProbeAddress, isCentral, sameForRemotes, siteFacts } from './site.js';
 import type { Story } from './story.js';
 import { SITE, World } from './world.js';
@@ -45,8 +46,7 @@ export class Agent {
   readonly #story: Story;
   readonly #network: Network;
   readonly #prober: Prober;
-  readonly #opener: Opener;
-  readonly #openings = new Openings();
+  readonly #rendezvous: Rendezvous;
   readonly #executor: Executor;
   readonly #handshakes: Handshakes;
   readonly #observer: Observer;
@@ -74,8 +74,18 @@ export class Agent {
     const nodeAddresses = config.forwardNodeIp ? new NodeAddresses() : null;
     this.gateways = new Gateways(config.node, this.remotes, driver.name, nodeAddresses);
     this.#prober = new Prober(engine);
-    this.#opener = new Opener(engine);
-    const adapters = { engine, driver, network: this.#network, prober: this.#prober, opener: this.#opener };
+    const opener = new Opener(engine);
+    const openings = new Openings();
+    this.#rendezvous = new Rendezvous({
+      opener,
+      openings,
+      remotes: this.remotes,
+      world: this.world,
+      mark: (owner) => this.#loop.mark(owner),
+      failed: story.trouble,
+      worked: story.overcome,
+    });
+    const adapters = { engine, driver, network: this.#network, prober: this.#prober, opener };
     this.#executor = new Executor(adapters, story.applied, fault);
     this.nat = new NatFacts(this.#stun, engine, {
       changed: (report) => {
@@ -96,7 +106,7 @@ export class Agent {
       remotes: this.remotes,
       failures: this.failures,
       executor: this.#executor,
-      openings: this.#openings,
+      openings,
       version: driver.name === 'wireguard' ? VERSION : `${VERSION} ${driver.name}`,
       site: () => this.#site,
       own: () => this.gateways.own,
@@ -176,23 +186,9 @@ export class Agent {
       if (event.type === 'raw') this.nat.onRaw(event);
       else if (event.type === 'handshake') this.#handshakes.answered(event, Date.now());
       else if (event.type === 'answered') this.#onAnswered();
-      else if (event.type === 'rendezvous') this.#onRendezvous(event);
-      else if (event.type === 'fan' || event.type === 'spray') this.#onOpeningEnd(event);
+      else if (isOpenings(event)) this.#rendezvous.hear(event, this.#site);
       else this.#observer.onEvent(event);
     }
-  }
-
-  /** Whoever it says that it is from is behind the tunnel; it counts where that is a known remote's probe address. */
-  #onRendezvous(event: Extract<NativeEvent, { type: 'rendezvous' }>): void {
-    const remote = this.remotes.withProbeAddress(event.address as Ip);
-    const message = saidIn(event);
-    if (remote === undefined || message === null || this.#site.role !== 'edge') return;
-    if (this.#openings.hear(remote, message)) this.#loop.mark(remote.gateway.name);
-  }
-
-  #onOpeningEnd(event: Extract<NativeEvent, { type: 'fan' | 'spray' }>): void {
-    const name = this.#openings.ended(event);
-    if (name !== undefined) this.#loop.mark(name);
   }
 
   /** An edge that shook hands may have done so from another hole. */
@@ -294,7 +290,7 @@ export class Agent {
     this.#held = await this.#network.nodeAddresses();
     await this.#checkProbeAddress();
     await this.#tapHandshakes();
-    await this.#openRendezvous();
+    await this.#rendezvous.open(this.#site);
     if (JSON.stringify([this.#underlay, this.#held]) === before) return;
     this.nat.kick();
     this.#refresh();
@@ -307,22 +303,6 @@ export class Agent {
       () => this.#story.overcome('handshake tap'),
       (error: unknown) => this.#story.trouble('handshake tap', error),
     );
-  }
-
-  /** Agents of a pair agree by the relay plane; until its device and the address are there, there is nothing to open. */
-  async #openRendezvous(): Promise<void> {
-    await this.#opener.open(this.#rendezvousPlace()).then(
-      () => this.#story.overcome('rendezvous'),
-      (error: unknown) => this.#story.trouble('rendezvous', error),
-    );
-  }
-
-  #rendezvousPlace(): RendezvousPlace | null {
-    const { role, driver, probeAddress: address } = this.#site;
-    const device = this.world.devices.relay;
-    const isThere =
-      this.world.observed.has(`device ${device}`) && this.world.observed.has(`address ${device} ${address}`);
-    return role === 'edge' && driver === 'wireguard' && address !== null && isThere ? { device, address } : null;
   }
 
   /** One that no device of the node's own holds must be delivered here all the same, once it is set on ours. */

@@ -6,27 +6,10 @@ import type { HostPort } from '../model/address.js';
 import type { OpeningDeed, OpeningEvent, OpeningFacts, OpeningMemory, OpeningRole, Refusal } from '../model/opening.js';
 import { openingId } from '../model/opening.js';
 import { fraction } from './backoff.js';
+import * as timing from './opening-timing.js';
+import { NO_HANDSHAKE, REFUSED } from './opening-words.js';
 import { ALL_PORTS, FAN_SOCKETS, SPRAY_PROBES } from './strategies.js';
 import { PUNCH_TTLS } from './timing.js';
-
-/** A question is repeated after this, and given up after so many: the relay plane loses packets too. */
-const ASK_MS = 1_000;
-const ASKS = 3;
-/** "Open" and "hit" are repeated after this. */
-const SAY_AGAIN_MS = 500;
-/** The fan waits so long for a probe; the spray takes 0.8 s of it. */
-export const FAN_MS = 5_000;
-/** The fan's own end of time may be lost (the engine failed): then it is this. */
-const FAN_LOST_MS = FAN_MS + 2_000;
-/** How long the other end waits for "hit" after it began, and after its last probe: a way there and one back. */
-const SPRAY_MS = FAN_MS;
-const MISSED_MS = 700;
-/** "Hit" is said for so long, or until there is a handshake. */
-const HIT_MS = 5_000;
-/** After each failed try the next comes so much later; the last is for ever. */
-export const PAUSES_MS = [500, 2_000, 5_000, 15_000, 60_000, 300_000, 1_800_000, 3_600_000] as const;
-/** How soon it is looked again for what nobody tells: room in the budget, the relay's round trip. */
-const LOOK_AGAIN_MS = 10_000;
 
 export interface OpeningInput extends OpeningFacts {
   readonly now: number;
@@ -80,10 +63,8 @@ export function isActive({ phase }: OpeningMemory): boolean {
 export function decideOpening(before: OpeningMemory, input: OpeningInput): OpeningDecision {
   const turn = new Turn(before, input);
   if (input.role === null && before.opened === null) turn.stop();
-  else {
-    for (const event of input.events) turn.take(event);
-    turn.pass(before);
-  }
+  for (const event of input.events) turn.take(event);
+  turn.pass(before);
   return { memory: turn.memory, acts: turn.acts, wakeAt: turn.wakeAt() };
 }
 
@@ -96,7 +77,7 @@ class Turn {
 
   constructor(memory: OpeningMemory, input: OpeningInput) {
     this.#input = input;
-    const sane = memory.nextTryAt > input.now + 2 * LAST_PAUSE_MS ? { ...memory, nextTryAt: input.now } : memory;
+    const sane = memory.nextTryAt > input.now + 2 * timing.LAST_PAUSE_MS ? { ...memory, nextTryAt: input.now } : memory;
     this.#anew = memory.fingerprint !== input.fingerprint;
     this.memory = this.#anew
       ? { ...sane, fingerprint: input.fingerprint, failures: 0, nextTryAt: 0, failure: null }
@@ -109,6 +90,7 @@ class Turn {
     else if (event.type === 'spray') this.#onSpray(event);
     else if (role === 'fan') this.#hearAsFan(event.message);
     else if (role === 'spray') this.#hearAsSpray(event.message);
+    else if (event.message.kind === 'ask') this.#say({ kind: 'no', token: event.message.token, why: 'pair' });
   }
 
   #hearAsFan(message: Extract<OpeningEvent, { type: 'message' }>['message']): void {
@@ -128,7 +110,7 @@ class Turn {
     const { now } = this.#input;
     const { token, failures } = this.memory;
     const ttl = PUNCH_TTLS[failures % PUNCH_TTLS.length] as number;
-    this.acts.push({ op: 'fan', token, to: aim, sockets: FAN_SOCKETS, ttl, lifeMs: FAN_MS });
+    this.acts.push({ op: 'fan', token, to: aim, sockets: FAN_SOCKETS, ttl, lifeMs: timing.FAN_MS });
     this.#enter('fanned', { aim, saidAt: now });
     this.#sayOpen();
   }
@@ -213,13 +195,13 @@ class Turn {
         if (role === 'fan' && this.#isDue()) this.#ask();
         break;
       case 'asking':
-        if (now < saidAt + ASK_MS) break;
-        if (said >= ASKS) this.#fail('the other end does not answer');
+        if (now < saidAt + timing.ASK_MS) break;
+        if (said >= timing.ASKS) this.#fail('the other end does not answer');
         else this.#say({ kind: 'ask', token: this.memory.token, sockets: FAN_SOCKETS });
         break;
       case 'fanned':
-        if (now >= since + FAN_LOST_MS) this.#fail('the sockets were lost');
-        else if (now >= saidAt + SAY_AGAIN_MS) this.#sayOpen();
+        if (now >= since + timing.FAN_LOST_MS) this.#fail('the sockets were lost');
+        else if (now >= saidAt + timing.SAY_AGAIN_MS) this.#sayOpen();
         break;
       case 'spraying':
         if (now < this.#sprayEnd()) break;
@@ -235,7 +217,7 @@ class Turn {
   /** By when "hit" must have come. */
   #sprayEnd(): number {
     const { since, saidAt } = this.memory;
-    return saidAt > 0 ? Math.min(saidAt + MISSED_MS, since + SPRAY_MS) : since + SPRAY_MS;
+    return saidAt > 0 ? Math.min(saidAt + timing.MISSED_MS, since + timing.SPRAY_MS) : since + timing.SPRAY_MS;
   }
 
   #isDue(): boolean {
@@ -257,7 +239,13 @@ class Turn {
       const memory = { ...this.memory, phase: 'closing' as const, since: now };
       this.memory = proven ? { ...memory, failures: 0, ...this.#pause(0) } : this.#failed(memory, NO_HANDSHAKE);
     } else if (state === 'direct' && !proven) this.memory = { ...this.memory, proven: true };
-    else if (role === 'fan' && outsidePort > 0 && !session && now < since + HIT_MS && now >= saidAt + SAY_AGAIN_MS)
+    else if (
+      role === 'fan' &&
+      outsidePort > 0 &&
+      !session &&
+      now < since + timing.HIT_MS &&
+      now >= saidAt + timing.SAY_AGAIN_MS
+    )
       this.#sayHit();
   }
 
@@ -276,8 +264,8 @@ class Turn {
   }
 
   #pause(failures: number): Pick<OpeningMemory, 'nextTryAt'> {
-    const pause = PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)] as number;
-    const jitter = pause * fraction(`${this.#input.pair} ${failures}`) * JITTER;
+    const pause = timing.PAUSES_MS[Math.min(failures, timing.PAUSES_MS.length - 1)] as number;
+    const jitter = pause * fraction(`${this.#input.pair} ${failures}`) * timing.JITTER;
     return { nextTryAt: this.#input.now + pause + Math.floor(jitter) };
   }
 
@@ -302,44 +290,20 @@ class Turn {
     switch (phase) {
       case 'idle':
         if (role !== 'fan') return Number.POSITIVE_INFINITY;
-        return nextTryAt > now ? nextTryAt : now + LOOK_AGAIN_MS;
+        return nextTryAt > now ? nextTryAt : now + timing.LOOK_AGAIN_MS;
       case 'asking':
-        return saidAt + ASK_MS;
+        return saidAt + timing.ASK_MS;
       case 'fanned':
-        return Math.min(saidAt + SAY_AGAIN_MS, since + FAN_LOST_MS);
+        return Math.min(saidAt + timing.SAY_AGAIN_MS, since + timing.FAN_LOST_MS);
       case 'spraying':
         return this.#sprayEnd();
       case 'opened':
-        return role === 'fan' && outsidePort > 0 && !session && now < since + HIT_MS
-          ? now + SAY_AGAIN_MS
-          : now + WATCH_MS;
+        // The path's end is told by the path.
+        if (role !== 'fan' || outsidePort === 0 || session || now >= since + timing.HIT_MS)
+          return Number.POSITIVE_INFINITY;
+        return now + timing.SAY_AGAIN_MS;
       case 'closing':
-        return now + WATCH_MS;
+        return now + timing.WATCH_MS;
     }
   }
-}
-
-const LAST_PAUSE_MS = PAUSES_MS[PAUSES_MS.length - 1] as number;
-/** Up to this part of a pause is added to it. */
-const JITTER = 0.25;
-/** What was opened is looked at so often: a path's end is no event. */
-const WATCH_MS = 1_000;
-const NO_HANDSHAKE = 'a way was found, but no handshake came through it';
-
-const REFUSED: Readonly<Record<Refusal, string>> = {
-  pair: 'as it knows the two NATs there is nothing to open',
-  off: 'it is switched off there (--hard-nat off)',
-  busy: 'it has another try going on',
-  spent: 'its budget of probes is spent',
-  direct: 'its path is still direct',
-  near: 'the relay is as good',
-  place: 'it does not know both holes yet',
-  missed: 'no probe found one of its mappings',
-};
-
-/** For `status`: how it stands, in a few words; null where there is nothing to say. */
-export function describeOpening({ phase, failures, failure }: OpeningMemory): string | null {
-  if (phase === 'asking' || phase === 'fanned' || phase === 'spraying') return 'trying now';
-  if (failure === null) return null;
-  return failures > 1 ? `${failures} tries failed, the latest: ${failure}` : `the latest try failed: ${failure}`;
 }

@@ -189,7 +189,9 @@ function decideEdge(
     if (openedOf(facts) !== null) return [];
     return [{ op: 'punch', gateway: remote.gateway.name, to: input.target as HostPort, ttl: deed.ttl }];
   });
-  const wakeAt = Math.min(decision.wakeAt, opening?.wakeAt ?? Number.POSITIVE_INFINITY);
+  // An opening is decided before the path: what the path came to, it has to see.
+  const moved = opening !== null && decision.memory.state !== memory.state;
+  const wakeAt = Math.min(decision.wakeAt, opening?.wakeAt ?? Number.POSITIVE_INFINITY, moved ? now + 1 : Infinity);
   const said = opening === null ? [] : openingDeeds(remote, opening);
   const memories = { path: decision.memory, opening: opening?.memory ?? null };
   return { items, deeds: [...said, ...deeds], wakeAt, complaint: null, ...memories };

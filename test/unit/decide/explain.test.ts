@@ -169,7 +169,7 @@ test('by an opening only: it may be direct, not yet, and what opens it', () => {
   assert.equal(factOf(sections, 'May it be direct?', 'rule')?.verdict, 'open');
   assert.match(wouldChange(site, hard, path({}), shut, NOW).join(), /^a probe that hits one of the mappings/);
   const paused = { ...opening, memory: { ...NO_OPENING, nextTryAt: NOW + 60_000 } };
-  assert.equal(wouldChange(site, hard, path({}), { ...shut, opening: paused }, NOW)[0], 'the next try, in 1 min');
+  assert.equal(wouldChange(site, hard, path({}), { ...shut, opening: paused }, NOW)[0], 'the next try, in 60 s');
   assert.deepEqual(wouldChange({ ...site, hardNat: false }, hard, path({}), shut, NOW), [
     '--hard-nat on, on this node',
   ]);

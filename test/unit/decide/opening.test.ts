@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { decideOpening, describeOpening, NO_OPENING, PAUSES_MS } from '#src/decide/opening.js';
+import { decideOpening, NO_OPENING } from '#src/decide/opening.js';
+import { PAUSES_MS } from '#src/decide/opening-timing.js';
+import { describeOpening } from '#src/decide/opening-words.js';
 import type { OpeningMemory } from '#src/model/opening.js';
 import { at } from './fixtures.js';
 import { OpeningPair, START } from './opening-pair.js';
@@ -165,6 +167,18 @@ describe('an opening', () => {
       ['end-opening'],
     );
     assert.equal(after.phase, 'idle');
+  });
+
+  it('is refused to who asks where this end knows of none', () => {
+    const ask = { type: 'message', message: { kind: 'ask', token: 'a'.repeat(16), sockets: 256 } } as const;
+    const { acts } = decideOpening(NO_OPENING, { ...INPUT, memory: NO_OPENING, events: [ask], role: null });
+    assert.deepEqual(acts, [{ op: 'say', message: { kind: 'no', token: 'a'.repeat(16), why: 'pair' } }]);
+  });
+
+  it('wakes nobody while traffic goes by it', () => {
+    const opened = { target: at('203.0.113.20', 30_000), localPort: 40_001 };
+    const memory = { ...NO_OPENING, phase: 'opened', opened, proven: true, fingerprint: 'same' } as const;
+    assert.equal(decideOpening(memory, { ...INPUT, memory, state: 'direct' }).wakeAt, Number.POSITIVE_INFINITY);
   });
 });
 
