@@ -36,8 +36,15 @@ const ORDERS: ReadonlyArray<readonly [NatKind, NatKind]> = [
   ['symmetric', 'port-restricted'],
   ['port-restricted', 'symmetric'],
 ];
-const hardOf = (kinds: readonly [NatKind, NatKind]): LabNode => (kinds[0] === 'symmetric' ? pair.a : pair.b);
-const easyOf = (kinds: readonly [NatKind, NatKind]): LabNode => (kinds[0] === 'symmetric' ? pair.b : pair.a);
+/** Others of the two sorts: Linux's masquerade filters by address and port, and keeps the port that it is given. */
+const FURTHER: ReadonlyArray<readonly [NatKind, NatKind]> = [
+  ['symmetric-sequential', 'port-restricted'],
+  ['linux', 'symmetric'],
+  ['symmetric-sequential', 'linux'],
+];
+const isHard = (kind: NatKind): boolean => kind === 'symmetric' || kind === 'symmetric-sequential';
+const hardOf = (kinds: readonly [NatKind, NatKind]): LabNode => (isHard(kinds[0]) ? pair.a : pair.b);
+const easyOf = (kinds: readonly [NatKind, NatKind]): LabNode => (isHard(kinds[0]) ? pair.b : pair.a);
 const times: number[] = [];
 
 /** From nothing to direct, with pings all the time. */
@@ -66,6 +73,10 @@ async function run(t: TestContext, kinds: readonly [NatKind, NatKind]): Promise<
   const { stdout } = await hard.exec(['ss', '-Hun', 'state', 'connected']);
   assert.equal(stdout.trim(), '', `${hard.name} has no socket of the fan left`);
   times.push(seconds);
+}
+
+for (const kinds of FULL ? FURTHER : []) {
+  test(`${kinds[0]} with ${kinds[1]}: direct, nothing lost`, (t) => run(t, kinds));
 }
 
 for (const kinds of ORDERS) {

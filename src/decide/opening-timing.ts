@@ -16,6 +16,8 @@ export const MISSED_MS = 700;
 export const HIT_MS = 5_000;
 /** After each failed try the next comes so much later; the last is for ever. */
 export const PAUSES_MS = [500, 2_000, 5_000, 15_000, 60_000, 300_000, 1_800_000, 3_600_000] as const;
+/** Who has another try going on is asked again after this, give or take half of it. */
+export const BUSY_MS = 4_000;
 /** How soon it is looked again for what nobody tells: room in the budget, the relay's round trip. */
 export const LOOK_AGAIN_MS = 10_000;
 

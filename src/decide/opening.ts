@@ -98,7 +98,8 @@ class Turn {
     if (message.token !== token) return;
     if (message.kind === 'no' && (phase === 'asking' || phase === 'fanned')) {
       const { why } = message;
-      this.#fail(why === 'missed' ? REFUSED.missed : `the other end says no: ${REFUSED[why]}`);
+      if (why === 'busy') this.#comeBack();
+      else this.#fail(why === 'missed' ? REFUSED.missed : `the other end says no: ${REFUSED[why]}`);
     } else if (message.kind === 'ready' && phase === 'asking') {
       // Only the port may be newer than what is published: nobody can be made to send to a third party.
       if (message.hole.ip !== this.#input.hole?.ip) this.#fail('the other end says another address than is published');
@@ -252,6 +253,14 @@ class Turn {
   /** Everything that is going on ends here. */
   stop(): void {
     if (isActive(this.memory)) this.#end(null);
+  }
+
+  /** It has others to open with, one after the other: to ask again costs a message, and is no failure. */
+  #comeBack(): void {
+    const { now, pair } = this.#input;
+    const jitter = fraction(`${pair} ${this.memory.token}`);
+    this.#end(`the other end says no: ${REFUSED.busy}`);
+    this.memory = { ...this.memory, nextTryAt: now + Math.floor(timing.BUSY_MS * (0.5 + jitter)) };
   }
 
   #fail(why: string): void {

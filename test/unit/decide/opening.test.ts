@@ -86,6 +86,18 @@ describe('an opening', () => {
     });
   }
 
+  it('waits for its turn with an end that has others, and takes it', () => {
+    const pair = new OpeningPair();
+    pair.spray.input = { allowance: { probes: 9, busy: true } };
+    pair.run(600_000);
+    assert.equal(pair.fan.memory.failures, 0);
+    const asked = pair.fan.said.length;
+    assert.ok(asked >= 90 && asked <= 310, `${asked} questions in ten minutes`);
+    pair.spray.input = {};
+    pair.run(8_000);
+    assert.deepEqual(phases(pair), ['opened', 'opened']);
+  });
+
   it('is not even asked for by an end that has reason not to', () => {
     for (const input of [
       { against: 'off' },
