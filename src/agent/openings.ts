@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { allowance, recent, type Spending } from '../decide/budget.js';
-import { isActive, NO_OPENING } from '../decide/opening.js';
+import { isActive, NO_OPENING } from '../decide/opening-input.js';
 import type { HostPort } from '../model/address.js';
 import {
   type OpeningDeed,

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Openings } from '#src/agent/openings.js';
 import { Remotes } from '#src/agent/remotes.js';
 import { PER_REMOTE } from '#src/decide/budget.js';
-import { NO_OPENING } from '#src/decide/opening.js';
+import { NO_OPENING } from '#src/decide/opening-input.js';
 import type { OpeningDeed } from '#src/model/opening.js';
 import { at, gateway } from '../decide/fixtures.js';
 

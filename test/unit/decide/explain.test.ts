@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explainRemote } from '#src/decide/explain.js';
 import { choosePlane } from '#src/decide/health.js';
-import { NO_OPENING } from '#src/decide/opening.js';
+import { NO_OPENING } from '#src/decide/opening-input.js';
 import { currentHealths, decidePath, newPath, type PathMemory, planeOf } from '#src/decide/path.js';
 import { pathInput } from '#src/decide/remote.js';
 import { LOST_IN_ROW } from '#src/decide/timing.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NO_OPENING } from '#src/decide/opening.js';
+import { NO_OPENING } from '#src/decide/opening-input.js';
 import { newPath, type PathMemory } from '#src/decide/path.js';
 import { decideRemote, pathInput } from '#src/decide/remote.js';
 import type { RemoteFacts, SiteFacts } from '#src/model/facts.js';

@@ -2,7 +2,8 @@
  * Two ends of an opening, each with the real state machine, over a relay that may lose messages and NATs that are hit with
  * a probe or not. Time passes only by the queue.
  */
-import { decideOpening, NO_OPENING, type OpeningInput } from '#src/decide/opening.js';
+import { decideOpening } from '#src/decide/opening.js';
+import { NO_OPENING, type OpeningInput } from '#src/decide/opening-input.js';
 import type { HostPort } from '#src/model/address.js';
 import { type OpeningEvent, type OpeningMemory, openingId } from '#src/model/opening.js';
 import { at } from './fixtures.js';

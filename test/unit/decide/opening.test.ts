@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { decideOpening, NO_OPENING } from '#src/decide/opening.js';
+import { decideOpening } from '#src/decide/opening.js';
+import { NO_OPENING } from '#src/decide/opening-input.js';
 import { PAUSES_MS } from '#src/decide/opening-timing.js';
 import { describeOpening } from '#src/decide/opening-words.js';
 import type { OpeningMemory } from '#src/model/opening.js';
