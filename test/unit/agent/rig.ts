@@ -23,6 +23,7 @@ export class Rig {
   readonly world = new World();
   readonly remotes = new Remotes();
   readonly failures = new Failures();
+  readonly openings = new Openings();
   readonly gateways: Gateways;
   readonly steps: Step[] = [];
   readonly punches: RawPacket[] = [];
@@ -62,7 +63,7 @@ export class Rig {
       version: '9',
       site: () => this.site,
       own: () => this.gateways.own,
-      openings: new Openings(),
+      openings: this.openings,
       events: {
         opening: () => undefined,
         transition: () => undefined,
