@@ -35,7 +35,10 @@ export class Rogue {
     flags.push('--secretsfile', `${folder}/secrets`, '--ipsecdir', `${folder}/ipsec.d`, '--logfile', `${folder}/log`);
     spawnBound([...inside('stun'), `${PROGRAMS}/pluto`, '--nofork', '--no-dnssec', ...flags]);
     const rogue = new Rogue(`${folder}/run/pluto.ctl`, name);
-    await lab.waitFor(() => run(rogue.#words('--briefstatus')), { what: 'the rogue pluto answers', timeoutMs: LONG_MS });
+    await lab.waitFor(() => run(rogue.#words('--briefstatus')), {
+      what: 'the rogue pluto answers',
+      timeoutMs: LONG_MS,
+    });
     await rogue.#whack('--listen');
     const [{ podSubnet }, hub] = [edge.plan, relay.plan];
     const words = ['--psk', '--encrypt', '--forceencaps', '--dpddelay', '5', '--dpdaction', 'clear'];

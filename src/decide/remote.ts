@@ -127,7 +127,9 @@ function renewLost(site: SiteFacts, remote: Site, endpoint: HostPort | null, pla
   const { peer, probe } = plane;
   if (site.driver !== 'libreswan' || site.role !== 'edge' || peer === null || probe === null) return null;
   const lost = probe.received > 0 && probe.lostInRow >= LOST_IN_ROW;
-  if (!lost || isWithin(LOST_MS, peer.receivedAt, now)) return null;
+  if (!lost) return null;
+  // Nothing else wakes this up: of what goes on being lost no more is told.
+  if (isWithin(LOST_MS, peer.receivedAt, now)) return { wakeAt: Math.min(peer.receivedAt, now) + LOST_MS + 1 };
   const item = peerItem(site, 'relay', remote, endpoint);
   const again: Deed = { op: 're-add', peer: item, carries: remote.gateway.subnets, seenRxBytes: peer.rxBytes };
   return { deeds: [again], wakeAt: now + RE_ADD_MS };
