@@ -4,7 +4,8 @@
 # unit    pure logic and parsers, and the linters
 # native  the addon against the host's kernel, and its C++ tests under sanitizers
 # kube    the Kubernetes store against a real kube-apiserver and etcd (built from Go modules the first time)
-# libreswan  our messages against Debian's whack and pluto, 4.10 and (in a root of Debian 13, made the first time) 5.2
+# libreswan  our messages against Debian's whack and pluto, 4.10 and (in a root of Debian 13, made the first time) 5.2;
+#         and agents with it in the lab, of which nothing = all plays a part (CORAX_LAB_BRIEF=1)
 # deploy  the image's root file system and the systemd unit
 # metrics what Prometheus makes of the metrics, rules and dashboards, with agents in the lab
 # lab     NATs, WireGuard and agents: on the host's kernel where it can, else in a micro-VM
