@@ -21,6 +21,7 @@ import {
   startAgents,
 } from '../test/agents.js';
 import type { PingReport } from '../traffic/pinger.js';
+import { checkMetrics, seriesOf } from './metrics.js';
 import { spisOf, whack } from './sas.js';
 
 const PING_MS = 20;
@@ -104,6 +105,11 @@ test('the holes that the relay reads from the kernel are those that pluto says',
     );
     assert.equal((await edge.status()).nat.hole, endpoint);
   }
+});
+
+test('metrics of a pair and its SAs', async () => {
+  await bothPlanesAlive(lab, pair);
+  await checkMetrics(pair);
 });
 
 test('relay, direct, relay by choice, the ends a second apart: nothing is lost', async (t) => {
@@ -226,6 +232,7 @@ test('a rogue with another key, or an ID of nobody: refused, counted, in status;
   });
   assert.equal(report.lost, 0);
   t.diagnostic((await relay.status()).errors.map(({ message }) => message).join(' | '));
+  assert.ok(((await seriesOf(relay)).get('corax_handshakes_unanswered_total') ?? 0) >= 2);
   assert.deepEqual(
     (await peersOf(pair)).map(({ path }) => path),
     ['direct', 'direct'],

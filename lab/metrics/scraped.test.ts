@@ -1,6 +1,7 @@
 /**
- * Agents in a lab that a real Prometheus on the host scrapes (test/metrics/prometheus.test.ts starts both): relay,
- * direct, cut, and a relay that is gone. After each the host is asked what Prometheus makes of it.
+ * Agents in a lab that a real Prometheus on the host scrapes and a real Chromium looks at (test/metrics/
+ * prometheus.test.ts starts all): relay, direct, cut, a relay that is lost and an agent that is gone. After each the
+ * host is asked what they make of it.
  */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
@@ -39,7 +40,7 @@ after(async () => {
   await lab?.destroy();
 });
 
-/** The host looks at what Prometheus has; resolves when it has seen what it wants. */
+/** The host looks at what Prometheus and the page have; resolves when it has seen what it wants. */
 async function seen(t: TestContext, what: string): Promise<void> {
   const response = await fetch(`${CONTROL}/${what}`, { method: 'POST' });
   const text = await response.text();
@@ -83,9 +84,9 @@ test('the relay is lost, and comes back', async (t) => {
   await seen(t, 'back');
 });
 
-test("the relay's agent is gone, and comes back", async (t) => {
-  await lab.relay().kill9();
+test('an agent is gone, and comes back', async (t) => {
+  await pair.a.kill9();
   await seen(t, 'agent-gone');
-  await lab.relay().startAgent();
+  await pair.a.startAgent();
   await seen(t, 'agent-back');
 });
