@@ -5,9 +5,11 @@
  */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
+import { renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { writeGatewayFile } from '../gateways.js';
 import { Lab } from '../lab.js';
 import { inside } from '../net/apply.js';
 import { HOST_ADDRESS } from '../net/host-access.js';
@@ -76,17 +78,23 @@ test('cut: by the relay again', async (t) => {
   await seen(t, 'cut');
 });
 
-test('the relay is lost, and comes back', async (t) => {
+test('the relay is lost, and comes back; meanwhile a hole moved, and a Gateway was wrong', async (t) => {
+  writeGatewayFile(lab.gateways, 'wrong.yaml', 'kind: Gateway\nmetadata: { name: wrong }\nspec: {');
   await lab.faults.blockUdp(lab.relay().plan.publicAddress);
+  await pair.b.rebindNat();
   await seen(t, 'lost');
+  rmSync(join(lab.gateways, 'wrong.yaml'));
   await lab.faults.unblockUdp(lab.relay().plan.publicAddress);
   await bothOn(lab, pair, 'relay');
   await seen(t, 'back');
 });
 
-test('an agent is gone, and comes back', async (t) => {
+test('an agent is gone, the others lose their Gateways, and all comes back', async (t) => {
+  const aside = `${lab.gateways}-aside`;
   await pair.a.kill9();
+  renameSync(lab.gateways, aside);
   await seen(t, 'agent-gone');
+  renameSync(aside, lab.gateways);
   await pair.a.startAgent();
   await seen(t, 'agent-back');
 });

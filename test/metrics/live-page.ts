@@ -67,16 +67,12 @@ export class LivePage {
 
   async #restarted(): Promise<void> {
     await live(this.#page, SEEN_MS);
-    await this.#until('it is said', async () => /The agent was restarted/.test(await this.#said()));
+    await this.#until("the log is the new agent's", async () => !(await this.#isLogged(/→ direct/)));
     await this.#carries('Relay');
   }
 
   get #page(): Page {
     return this.#tab?.page ?? assert.fail('no page is open');
-  }
-
-  #said(): Promise<string> {
-    return textOf(this.#page.locator('#announce'));
   }
 
   #plane(label: string) {
@@ -99,10 +95,12 @@ export class LivePage {
   }
 
   #logged(change: RegExp): Promise<void> {
-    return this.#until(`${change} is in the log`, async () => {
-      const lines = await this.#page.locator('#changes li').filter({ hasText: this.#peer }).allTextContents();
-      return lines.some((line) => change.test(line));
-    });
+    return this.#until(`${change} is in the log`, () => this.#isLogged(change));
+  }
+
+  async #isLogged(change: RegExp): Promise<boolean> {
+    const lines = await this.#page.locator('#changes li').filter({ hasText: this.#peer }).allTextContents();
+    return lines.some((line) => change.test(line));
   }
 
   #until(what: string, isSo: () => Promise<boolean>): Promise<void> {

@@ -10,8 +10,10 @@ const EDGES = NODES.slice(0, 2);
 /** An agent in emulation takes its time to answer. */
 export const EVERY_S = 3;
 const SEEN_MS = 200_000;
-/** Panels that have something to show only when something is wrong, or was. */
-const QUIET = /^(?:Alerts|Store|Steps that failed|Holes that moved) /;
+/** Panels that have something to show only when something is wrong, or was; each is looked at then. */
+const QUIET = /^(?:Alerts|Store|Holes that moved) /;
+
+type Board = 'fleet' | 'gateway';
 
 export class Watcher {
   readonly #prometheus: Prometheus;
@@ -30,9 +32,9 @@ export class Watcher {
       relayed: () => this.#relayed(),
       direct: () => this.#direct(),
       cut: () => this.#cut(),
-      lost: () => this.#firing(['CoraxRelayDown', 'CoraxRelayUnreachable', 'CoraxPeerUnreachable']),
-      back: () => this.#quiet(),
-      'agent-gone': () => this.#firing(['CoraxAgentDown']),
+      lost: () => this.#lost(),
+      back: () => this.#back(),
+      'agent-gone': () => this.#gone(),
       'agent-back': () => this.#quiet(),
     };
     this.#told.length = 0;
@@ -84,6 +86,12 @@ export class Watcher {
       assert.ok((await this.#one('sum(corax_handshake_rtt_seconds_count)')) >= shakes.length);
     });
     for (const plane of ['relay', 'direct']) this.#tell(`round trip, ${plane}`, await this.#rtt('edge-a', plane));
+    await this.#until('what is recorded of the node', async () => {
+      const ranks = EDGES.map((edge) => this.#one(`corax:nat_type:rank{instance="${edge}"}`));
+      assert.deepEqual(await Promise.all(ranks), [3, 2], "port-restricted and restricted, as the lab's NATs are");
+      assert.ok((await this.#one('corax:time_to_direct_seconds:p95_1d{driver="wireguard"}')) > 0);
+      for (const { value } of await this.#prometheus.query('corax:handshake_rtt_seconds:p95_1h')) assert.ok(value > 0);
+    });
     await this.#panels();
     await this.#quiet();
   }
@@ -112,48 +120,72 @@ export class Watcher {
     });
   }
 
+  async #lost(): Promise<void> {
+    const alerts = ['CoraxGatewayRefused', 'CoraxPeerUnreachable', 'CoraxRelayDown', 'CoraxRelayUnreachable'];
+    await this.#firing(alerts);
+    const shown = await this.#prometheus.query(this.#panel('fleet', 'Alerts A'));
+    for (const alert of alerts)
+      assert.ok(
+        shown.some(({ labels }) => labels.alertname === alert),
+        alert,
+      );
+    assert.equal(await this.#one(this.#panel('fleet', 'Relays lost A')), EDGES.length);
+  }
+
+  async #back(): Promise<void> {
+    await this.#quiet();
+    await this.#until('the hole that moved is seen', async () => {
+      const moves = await this.#recently(this.#panel('fleet', 'Holes that moved A'));
+      assert.deepEqual(new Set(moves.map(({ labels }) => labels.instance)), new Set(['relay-1']));
+    });
+  }
+
+  async #gone(): Promise<void> {
+    await this.#firing(['CoraxAgentDown', 'CoraxStoreStale']);
+    const blind = await this.#prometheus.query(this.#panel('fleet', 'Store A'));
+    assert.deepEqual(blind.map(({ labels }) => labels.instance).sort(), ['edge-b', 'relay-1']);
+    assert.equal(await this.#one(this.#panel('fleet', 'Agents A')), NODES.length - 1);
+  }
+
   /** Every query of every panel is answered; those that show what is well have something to show. */
   async #panels(): Promise<void> {
-    const variables = { job: 'corax', gateway: this.#gateways['edge-a'] ?? '', peer: '.+', datasource: '' };
-    const spans = { __range: '10m', __rate_interval: `${5 * EVERY_S}s` };
-    for (const board of ['fleet', 'gateway']) {
-      const queries = panelQueries(join(ROOT, `deploy/grafana/${board}.json`), { ...variables, ...spans });
+    for (const board of ['fleet', 'gateway'] as const) {
+      const queries = this.#queries(board);
       for (const [panel, expr] of queries) {
         if (QUIET.test(panel)) await this.#prometheus.query(expr);
-        else {
-          await this.#until(`${board}: ${panel}`, async () => {
-            const samples = await this.#prometheus.range(expr, Date.now() / 1000 - 600);
-            assert.ok(samples.length > 0, expr);
-          });
-        }
+        else
+          await this.#until(`${board}: ${panel}`, async () => assert.ok((await this.#recently(expr)).length > 0, expr));
       }
       this.#told.push(`${board}: ${queries.length} queries`);
     }
-    const paths = panelQueries(join(ROOT, 'deploy/grafana/gateway.json'), { ...variables, ...spans });
-    const timeline = paths.find(([panel]) => panel.startsWith('Paths '))?.[1] ?? assert.fail();
-    const shown = (await this.#prometheus.range(timeline, Date.now() / 1000 - 600)).filter(
+    const shown = (await this.#recently(this.#panel('gateway', 'Paths A'))).filter(
       ({ labels }) => labels.peer === this.#gateways['edge-b'],
     );
     assert.deepEqual([shown[0]?.value, shown.at(-1)?.value], [0, 1], 'the time line shows relay, then direct');
-    const fleet = panelQueries(join(ROOT, 'deploy/grafana/fleet.json'), { ...variables, ...spans });
-    const value = async (panel: string) =>
-      this.#one((fleet.find(([title]) => title === panel) ?? assert.fail(panel))[1]);
-    assert.equal(await value('Direct A'), 1);
-    assert.equal(await value('Agents A'), NODES.length);
-    const arrows = await this.#prometheus.query(
-      (fleet.find(([title]) => title === 'Gateways edges') ?? assert.fail())[1],
-    );
-    const direct = arrows
-      .filter(({ labels }) => labels.path === 'direct')
-      .map(({ labels }) => [labels.source, labels.target]);
-    const [a, b] = EDGES.map((edge) => this.#gateways[edge]);
-    assert.deepEqual(
-      direct.sort(),
-      [
-        [a, b],
-        [b, a],
-      ].sort(),
-    );
+    assert.equal(await this.#one(this.#panel('fleet', 'Direct A')), 1);
+    assert.equal(await this.#one(this.#panel('fleet', 'Agents A')), NODES.length);
+    const arrows = await this.#prometheus.query(this.#panel('fleet', 'Gateways edges'));
+    const direct = arrows.filter(({ labels }) => labels.path === 'direct');
+    const [a = '', b = ''] = EDGES.map((edge) => this.#gateways[edge]);
+    assert.deepEqual(direct.map(({ labels }) => `${labels.source} ${labels.target}`).sort(), [
+      `${a} ${b}`,
+      `${b} ${a}`,
+    ]);
+  }
+
+  /** As Grafana would fill in its variables for edge-a's gateway. */
+  #queries(board: Board): Array<[string, string]> {
+    const variables = { job: 'corax', gateway: this.#gateways['edge-a'] ?? '', peer: '.+', datasource: '' };
+    const spans = { __range: '10m', __rate_interval: `${5 * EVERY_S}s` };
+    return panelQueries(join(ROOT, `deploy/grafana/${board}.json`), { ...variables, ...spans });
+  }
+
+  #panel(board: Board, title: string): string {
+    return (this.#queries(board).find(([panel]) => panel === title) ?? assert.fail(title))[1];
+  }
+
+  #recently(expr: string): Promise<Sample[]> {
+    return this.#prometheus.range(expr, Date.now() / 1000 - 600);
   }
 
   async #firing(alerts: readonly string[]): Promise<void> {
@@ -189,7 +221,7 @@ export class Watcher {
 
   /** Unix seconds of the first sample of the latest time on the path. */
   async #since(edge: string, path: string): Promise<number> {
-    const samples = await this.#prometheus.range(this.#path(edge, path), Date.now() / 1000 - 600);
+    const samples = await this.#recently(this.#path(edge, path));
     const off = samples.findLastIndex(({ value }) => value === 0);
     return samples[off + 1]?.at ?? assert.fail(`${edge} is not on ${path}`);
   }
