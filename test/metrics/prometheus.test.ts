@@ -17,6 +17,11 @@ import { LivePage } from './live-page.js';
 import { Prometheus } from './prometheus.js';
 import { EVERY_S, NODES, Watcher } from './watcher.js';
 
+const FILES = ['scraped', 'handshake'].map((name) => ({
+  source: `lab/metrics/${name}.test.ts`,
+  built: `dist/lab/metrics/${name}.test.js`,
+}));
+
 let exit: Exit | undefined;
 let prometheus: Prometheus | undefined;
 let page: LivePage | undefined;
@@ -51,7 +56,7 @@ async function serve(watcher: Watcher, page: LivePage): Promise<number> {
   return (control.address() as AddressInfo).port;
 }
 
-test('agents in the lab, scraped by Prometheus and watched on the status page', async (t) => {
+test('in the lab: agents, scraped by Prometheus and watched on the status page; handshakes and pings', async (t) => {
   exit = await openExit(NODES.flatMap((node) => Object.values(AGENT_PORTS).map((port) => wayTo(node, port))));
   const { visit, port: exitPort } = exit;
   const portOf = (node: string, port: number) => visit[wayTo(node, port)] ?? assert.fail(node);
@@ -60,7 +65,7 @@ test('agents in the lab, scraped by Prometheus and watched on the status page', 
   await prometheus.start();
   page = new LivePage(`http://127.0.0.1:${portOf('edge-a', AGENT_PORTS.health)}/`, 'gw-b');
   const port = await serve(new Watcher(prometheus), page);
-  await runFiles(t, [{ source: 'lab/metrics/scraped.test.ts', built: 'dist/lab/metrics/scraped.test.js' }], {
+  await runFiles(t, FILES, {
     env: { CORAX_METRICS_CONTROL: `http://${HOST_ADDRESS}:${port}`, CORAX_METRICS_EXIT: String(exitPort) },
     hostPorts: [port, exitPort],
   });
