@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ROOT } from '../lab/run-files.js';
 import { type Prometheus, panelQueries, type Sample } from './prometheus.js';
+import { promtool } from './promtool.js';
 
 export const NODES = ['edge-a', 'edge-b', 'relay-1'];
 const EDGES = NODES.slice(0, 2);
@@ -92,6 +93,7 @@ export class Watcher {
       assert.ok((await this.#one('corax:time_to_direct_seconds:p95_1d{driver="wireguard"}')) > 0);
       for (const { value } of await this.#prometheus.query('corax:handshake_rtt_seconds:p95_1h')) assert.ok(value > 0);
     });
+    for (const text of await this.#prometheus.expositions()) assert.equal(promtool(['check', 'metrics'], text), '');
     await this.#panels();
     await this.#quiet();
   }
