@@ -91,7 +91,9 @@ export class Watcher {
       const ranks = EDGES.map((edge) => this.#one(`corax:nat_type:rank{instance="${edge}"}`));
       assert.deepEqual(await Promise.all(ranks), [3, 2], "port-restricted and restricted, as the lab's NATs are");
       assert.ok((await this.#one('corax:time_to_direct_seconds:p95_1d{driver="wireguard"}')) > 0);
-      for (const { value } of await this.#prometheus.query('corax:handshake_rtt_seconds:p95_1h')) assert.ok(value > 0);
+      // Of the two ends one begins.
+      const shakes = await this.#prometheus.query('corax:handshake_rtt_seconds:p95_1h');
+      assert.ok(shakes.some(({ value }) => value > 0));
     });
     for (const text of await this.#prometheus.expositions()) assert.equal(promtool(['check', 'metrics'], text), '');
     await this.#panels();
