@@ -5,10 +5,10 @@ import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import { NAT_TYPES, type NatType } from '../model/nat.js';
 import { formatLoss, formatRtt } from '../model/words.js';
 import { hasDirectPlane } from './desired.js';
-import { inSeconds, ownNatType } from './explain.js';
+import { inSeconds } from './explain.js';
 import { boundsOn, hasSession } from './health.js';
 import { answersNeeded, currentHealths, currentProbe, newPath, type PathInput, type PathMemory } from './path.js';
-import { pairVerdict } from './relations.js';
+import { ownNatType, pairVerdict } from './relations.js';
 import { pathInput, relationTo } from './remote.js';
 import { LOST_IN_ROW, PASSIVE_DEAD_MS } from './timing.js';
 
