@@ -2,12 +2,18 @@
  * Clusters that are half raven: mixes in which each role of one's meets each role of the other's, over underlays of 1,400
  * bytes and behind PPPoE.
  *
- *              relay   edge-a  edge-a-2  edge-b  edge-b-2
- *   first      corax   corax   raven     raven   corax
- *   second     raven   corax   corax     raven   raven
+ *              relay-1  relay-0  edge-a  edge-a-2  edge-b  edge-b-2
+ *   first      corax    raven    corax   raven     raven   corax
+ *   second     raven    corax    corax   corax     raven   raven
+ *
+ * relay-1 is the central one, and the edges are the nodes that hold their gateway's tunnel, the others members. Two edges
+ * of ours are in lab/test, two relays of ours in moves.test.ts.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { parse } from 'yaml';
 import { Lab } from '../lab.js';
 import type { LabNode } from '../node.js';
 import { LONG_MS, startAgents } from '../test/agents.js';
@@ -24,7 +30,7 @@ before(async () => {
       { name: 'edge-a', nat: 'full-cone', nodes: 2, mtu: 1400 },
       { name: 'edge-b', nat: 'port-restricted', nodes: 2, uplinkMtu: 1492 },
     ],
-    relays: [{ name: 'relay-1' }],
+    relays: [{ name: 'relay-0' }, { name: 'relay-1' }],
     stun: false,
   });
 });
@@ -53,21 +59,26 @@ async function everybodyReaches(): Promise<void> {
   }
 }
 
-/** Has published its key, as raven needs it. */
+/** Runs corax, and stands in its Gateway as raven needs it: with a key and a public address. */
 async function known(name: string): Promise<void> {
-  const peerOf = name === 'relay-1' ? 'edge-a' : 'relay-1';
-  await lab.waitFor(async () => (await node(peerOf).peer(name)).planes.relay !== null, {
-    what: `${name} is known to ${peerOf}`,
-    timeoutMs: LONG_MS,
-  });
+  const { gateway } = node(name).plan;
+  await lab.waitFor(
+    () => {
+      const { spec } = parse(readFileSync(join(lab.gateways, `${gateway}.yaml`), 'utf8'));
+      const { publicIP, config } = spec.endpoints[0];
+      return Boolean(publicIP && config?.publicKey && config.corax);
+    },
+    { what: `${name} is known`, timeoutMs: LONG_MS },
+  );
 }
 
 test('first mix: a corax relay, a corax edge with a raven member, a raven edge with a corax member', async () => {
   raven('edge-b').announce('Port Restricted cone NAT');
+  raven('relay-0').announce('Undefined');
   await startAgents(['relay-1', 'edge-a', 'edge-b-2'].map(node), 3);
   await known('relay-1');
   await known('edge-a');
-  for (const name of ['edge-b', 'edge-a-2']) await raven(name).apply();
+  for (const name of ['relay-0', 'edge-b', 'edge-a-2']) await raven(name).apply();
   await everybodyReaches();
 });
 
@@ -117,9 +128,10 @@ test('second mix: a raven relay, a corax edge with a corax member, a raven edge 
       node(name).stateDirectory,
     ]);
   }
-  for (const name of ['edge-a-2', 'edge-b']) await raven(name).remove();
+  for (const name of ['relay-0', 'edge-a-2', 'edge-b']) await raven(name).remove();
   raven('relay-1').announce('Undefined');
-  await node('edge-a-2').startAgent();
+  await startAgents(['relay-0', 'edge-a-2'].map(node));
+  await known('relay-0');
   for (const name of ['relay-1', 'edge-b', 'edge-b-2']) await raven(name).apply();
   await everybodyReaches();
 });
