@@ -16,12 +16,14 @@ import { after, before, test } from 'node:test';
 import { parse } from 'yaml';
 import { Lab } from '../lab.js';
 import type { LabNode } from '../node.js';
-import { LONG_MS, startAgents } from '../test/agents.js';
+import { footprint, LONG_MS, startAgents } from '../test/agents.js';
 import { FakeRaven } from './raven.js';
 import { unreached, wholePing } from './sites.js';
 
 let lab: Lab;
 const node = (name: string): LabNode => lab.site(name);
+/** What stood on a node before anybody made anything. */
+const bare = new Map<string, Record<string, string>>();
 const ravens = new Map<string, FakeRaven>();
 
 before(async () => {
@@ -33,6 +35,7 @@ before(async () => {
     relays: [{ name: 'relay-0' }, { name: 'relay-1' }],
     stun: false,
   });
+  for (const name of ['relay-1', 'edge-a-2', 'edge-b-2']) bare.set(name, await footprint(node(name)));
 });
 
 after(async () => {
@@ -43,6 +46,12 @@ function raven(name: string): FakeRaven {
   const made = ravens.get(name) ?? new FakeRaven(lab, node(name));
   ravens.set(name, made);
   return made;
+}
+
+async function cleanUp(name: string): Promise<void> {
+  const { stateDirectory } = node(name);
+  await node(name).stop();
+  await node(name).exec([...node(name).agentCommand().slice(0, 3), '--cleanup', '--state-dir', stateDirectory]);
 }
 
 async function everybodyReaches(): Promise<void> {
@@ -120,18 +129,22 @@ test('a raven edge that has moved our subnets to its direct peer is met on the d
 
 test('second mix: a raven relay, a corax edge with a corax member, a raven edge with a raven member', async () => {
   for (const name of ['relay-1', 'edge-b-2']) {
-    await node(name).stop();
-    await node(name).exec([
-      ...node(name).agentCommand().slice(0, 3),
-      '--cleanup',
-      '--state-dir',
-      node(name).stateDirectory,
-    ]);
+    await cleanUp(name);
+    assert.deepEqual(await footprint(node(name)), bare.get(name), `${name} is as it was found`);
   }
-  for (const name of ['relay-0', 'edge-a-2', 'edge-b']) await raven(name).remove();
+  // Not edge-a-2's: there raven-agent was killed, and what it made is taken over.
+  for (const name of ['relay-0', 'edge-b']) await raven(name).remove();
   raven('relay-1').announce('Undefined');
   await startAgents(['relay-0', 'edge-a-2'].map(node));
   await known('relay-0');
   for (const name of ['relay-1', 'edge-b', 'edge-b-2']) await raven(name).apply();
   await everybodyReaches();
+});
+
+test("--cleanup takes away what was raven's too, but for its chains", async () => {
+  await cleanUp('edge-a-2');
+  const { 'nft list tables': tables, ...left } = await footprint(node('edge-a-2'));
+  const { 'nft list tables': before, ...found } = bare.get('edge-a-2') ?? {};
+  assert.deepEqual(left, found);
+  assert.deepEqual(tables?.split('\n').sort(), `${before}\ntable ip raven`.split('\n').sort());
 });
