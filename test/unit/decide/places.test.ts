@@ -4,7 +4,18 @@ import { newPath } from '#src/decide/path.js';
 import { globalAddress, lanAddress, placesToTry, placeToTry } from '#src/decide/places.js';
 import { decideRemote, pathInput } from '#src/decide/remote.js';
 import { formatHostPort } from '#src/model/address.js';
-import { asSite, at, type GatewayOptions, gateway, ip, relay, SYMMETRIC, siteFacts, UNSEEN } from './fixtures.js';
+import {
+  asSite,
+  at,
+  type GatewayOptions,
+  gateway,
+  ip,
+  peerFacts,
+  relay,
+  SYMMETRIC,
+  siteFacts,
+  UNSEEN,
+} from './fixtures.js';
 
 const T0 = 1_790_000_000_000;
 
@@ -124,6 +135,26 @@ describe('where both have a global IPv6 address', () => {
       decideRemote(site, unseen.gateway, null, UNSEEN, T0).deeds,
       [],
       'without a hole there is nothing to open',
+    );
+  });
+
+  it('a try that nobody answers goes from one to the other, and the next begins a turn later', () => {
+    const silent = { ...UNSEEN, direct: { peer: peerFacts({ endpoint: theirs }), probe: null } };
+    const first = decideRemote(site, remote.gateway, null, UNSEEN, T0);
+    let path = first.path;
+    const tries: string[][] = [[]];
+    for (let now = T0 + 600; tries.length < 4; now += 100) {
+      const decision = decideRemote(site, remote.gateway, path, silent, now);
+      for (const deed of decision.deeds)
+        if (deed.op === 're-add') tries.at(-1)?.push(deed.peer.endpoint?.port === theirs.port ? 'IPv6' : 'hole');
+      if (path?.state === 'punching' && decision.path?.state === 'relayed') tries.push([]);
+      path = decision.path;
+    }
+    for (const places of tries.slice(0, 3)) assert.deepEqual([...new Set(places)].sort(), ['IPv6', 'hole']);
+    assert.deepEqual(
+      tries.slice(0, 3).map(([place]) => place),
+      ['IPv6', 'hole', 'IPv6'],
+      'first of all each time',
     );
   });
 });
