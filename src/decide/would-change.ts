@@ -45,8 +45,14 @@ function whereItMayNot(site: SiteFacts, remote: Site): string[] {
   return [
     ...(here === null ? [] : [`this end behind ${here}`]),
     ...(there === null ? [] : [`the other end behind ${there}`]),
+    ...(site.driver === 'wireguard' ? [`a global IPv6 address ${whoLacksIpv6(site, remote)}`] : []),
     'a public address for either end (underNAT: false makes it a relay)',
   ];
+}
+
+function whoLacksIpv6({ self }: SiteFacts, { endpoint }: Site): string {
+  if (self?.endpoint.ipv6 == null) return endpoint.ipv6 === null ? 'at both ends' : 'at this end';
+  return 'at the other end';
 }
 
 function typesThat(fit: (type: NatType) => boolean): string | null {
