@@ -6,6 +6,9 @@ import { CoraxError } from '#src/errors.js';
 import type { NamespacePlan, Plan } from './plan.js';
 import { INET, namespace } from './wires.js';
 
+/** What "packet too big" comes from: nobody forwards a word from a link-local address. */
+const INET_OWN = 'address add 2001:db8::1/128 dev lo';
+
 const ROUTER_FIREWALL = `table ip6 site {
   chain forward {
     type filter hook forward priority 0; policy drop;
@@ -26,6 +29,7 @@ export function addIpv6(plan: Plan, gateway: string, number: number): void {
   const device = plan.inetDevices.get(first.publicAddress);
   const lan = `2001:db8:${number}:`;
   for (const box of [inet, router]) switchOn(box, true);
+  if (!inet.ip.includes(INET_OWN)) inet.ip.push(INET_OWN);
   inet.ip.push(`address add fe80::1/64 dev ${device} nodad`, `route add ${lan}:/64 via fe80::2 dev ${device}`);
   router.ip.push(
     'address add fe80::2/64 dev wan nodad',
