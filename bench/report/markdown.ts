@@ -24,7 +24,7 @@ const CLOCKS: Readonly<Record<Clock, string>> = {
     'not cycles: 1 ms here is 500,000 instructions, and no millisecond of anybody’s machine. Programs that are forked ' +
     'wait for their files, and stay noisy',
   wall: 'wall clock: contenders in turn, round by round',
-  processor: 'processor time of the JavaScript thread, as the host’s kernel accounts for it',
+  processor: 'processor time of the process, as the host’s kernel accounts for it',
   count: 'counted, not timed',
 };
 
