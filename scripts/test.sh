@@ -33,8 +33,8 @@ case $lane in
     export CORAX_LAB_FULL=1
     ;;
   all)
-    lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/cluster'
-    # Libreswan's labs take twelve minutes more, the bars five: `libreswan`, `bench` and `full` have them.
+    lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/cluster test/bench'
+    # Libreswan's labs take twelve minutes more: `libreswan` and `full` have them.
     except='test/libreswan/lab.test.ts'
     ;;
   *)

@@ -41,7 +41,9 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
       return;
     }
     if (event.type === 'failed') {
-      failed.push(`${event.task.what}, ${event.task.scale.toLocaleString('en')}: ${withoutFolders(event.why)}`);
+      failed.push(
+        `${event.task.case}: ${event.task.what}, ${event.task.scale.toLocaleString('en')}: ${withoutFolders(event.why)}`,
+      );
       progress(`failed: ${failed.at(-1)}`);
       return;
     }
