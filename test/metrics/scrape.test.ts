@@ -2,16 +2,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { get } from 'node:http';
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { Gauge, Registry } from 'prom-client';
 import { peerMetrics } from '#src/agent/measured.js';
 import { Remotes } from '#src/agent/remotes.js';
 import { newPath } from '#src/decide/path.js';
 import { createMetrics, type PeerMetrics } from '#src/telemetry/metrics.js';
 import { serveMetrics } from '#src/telemetry/server.js';
+import { byPromClient, type Cost, costOf } from '../../bench/agent/scraped.js';
 import { at, gateway, keyOf, probeFacts, relay, siteFacts } from '../unit/decide/fixtures.js';
 import { fullPeer, metricsOptions, peerOf } from '../unit/telemetry/fixtures.js';
 import { promtool } from './promtool.js';
@@ -71,71 +70,6 @@ function remotePeers(count: number): () => Iterable<PeerMetrics> {
   };
 }
 
-/** The same 80,000 series and more as prom-client has them: every gauge of every peer set before a scrape. */
-function plain(peers: readonly PeerMetrics[]): () => Promise<string> {
-  const registry = new Registry();
-  const registers = [registry];
-  const gauge = (name: string, ...more: string[]) =>
-    new Gauge({ name, help: name, labelNames: ['peer', ...more], registers });
-  const [handshake, shake, rx, tx] = ['handshake', 'handshake_rtt', 'rx', 'tx'].map((name) => gauge(name));
-  const [rtt, jitter, sent, lost] = ['rtt', 'jitter', 'sent', 'lost'].map((name) => gauge(name, 'plane'));
-  const path = gauge('path', 'path');
-  const info = gauge('info', 'driver', 'public_key', 'nat_type');
-  return () => {
-    for (const { gateway: peer, ...of } of peers) {
-      handshake?.set({ peer }, of.lastHandshake ?? 0);
-      shake?.set({ peer }, of.handshakeRttMs ?? 0);
-      rx?.set({ peer }, of.rxBytes ?? 0);
-      tx?.set({ peer }, of.txBytes ?? 0);
-      info.set({ peer, driver: of.driver, public_key: of.publicKey ?? '', nat_type: of.natType ?? '' }, 1);
-      for (const plane of ['relay', 'direct'] as const) {
-        path.set({ peer, path: plane }, Number(of.path === plane));
-        rtt?.set({ peer, plane }, of.planes[plane]?.rttMs ?? 0);
-        jitter?.set({ peer, plane }, of.planes[plane]?.jitterMs ?? 0);
-        sent?.set({ peer, plane }, of.planes[plane]?.probesSent ?? 0);
-        lost?.set({ peer, plane }, of.planes[plane]?.probesLost ?? 0);
-      }
-    }
-    return registry.metrics();
-  };
-}
-
-interface Cost {
-  readonly cpuMs: number;
-  /** The longest time that the event loop could not turn, on the clock. */
-  readonly heldMs: number;
-  /** The most CPU that the process took between two turns of the event loop: other processes do not count. */
-  readonly sliceMs: number;
-}
-
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
-
-async function costOf(act: () => Promise<unknown>): Promise<Cost> {
-  // It counts from its first tick, which has to come before what is measured.
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  await pause(20);
-  delay.enable();
-  await pause(20);
-  const began = cpuMs();
-  let [last, sliceMs, done] = [began, 0, false];
-  const turn = () => {
-    const now = cpuMs();
-    sliceMs = Math.max(sliceMs, now - last);
-    last = now;
-    if (!done) setImmediate(turn);
-  };
-  setImmediate(turn);
-  await act();
-  const spent = cpuMs() - began;
-  done = true;
-  await pause(20);
-  delay.disable();
-  return { cpuMs: spent, heldMs: delay.max / 1e6, sliceMs };
-}
-
 /** The machine is shared: its best of several runs is what the code can do. */
 async function best(runs: number, act: () => Promise<unknown>): Promise<Cost> {
   const costs: Cost[] = [];
@@ -160,7 +94,7 @@ test('10,000 peers: 100 ms of CPU in slices of 10 ms, and a third of prom-client
   const ours = await best(7, async () => {
     pieces = await metrics.render('openmetrics');
   });
-  const scrape = plain([...each()]);
+  const scrape = byPromClient([...each()]);
   let text = '';
   const theirs = await best(3, async () => {
     text = await scrape();
