@@ -57,6 +57,15 @@ export class Faults {
     await load(natRules(settings, rebound));
   }
 
+  /** Every way takes so many times as long as it was planned to. */
+  async stretch(times: number): Promise<void> {
+    const planned = this.#plan.namespaces.get(INET)?.tc ?? [];
+    const lines = planned.map((line) =>
+      line.replace('qdisc add', 'qdisc change').replace(/delay ([\d.]+)ms/, (_, ms) => `delay ${Number(ms) * times}ms`),
+    );
+    await run([...inside(INET), 'tc', '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  }
+
   async linkDown(namespace: string, device: string): Promise<void> {
     await run([...inside(namespace), 'ip', 'link', 'set', device, 'down']);
   }
