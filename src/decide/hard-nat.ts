@@ -4,11 +4,11 @@ import type { RemoteFacts, Site, SiteFacts } from '../model/facts.js';
 import type { Item } from '../model/item.js';
 import type { NatType } from '../model/nat.js';
 import type { Opened, OpeningDeed, OpeningRole, Refusal } from '../model/opening.js';
-import { lanAddress } from './lan.js';
 import { decideOpening } from './opening.js';
 import type { OpeningDecision, OpeningInput } from './opening-input.js';
 import { describeOpening } from './opening-words.js';
 import type { PathMemory } from './path.js';
+import { globalAddress, lanAddress } from './places.js';
 import { centralRelay, type PairVerdict, probeAddressOf } from './relations.js';
 import { type Strategies, strategiesFor } from './strategies.js';
 import { isWithin, SESSION_MS } from './timing.js';
@@ -49,7 +49,8 @@ function isNear({ relay }: RemoteFacts): boolean {
 
 function roleIn(site: SiteFacts, remote: Site, strategies: Strategies, mayTry: boolean): OpeningRole | null {
   const [best] = strategies.list;
-  if (!mayTry || best?.kind !== 'birthday' || lanAddress(site, remote) !== null) return null;
+  const elsewhere = lanAddress(site, remote) ?? globalAddress(site, remote);
+  if (!mayTry || best?.kind !== 'birthday' || elsewhere !== null) return null;
   return cannotAgree(site, remote) === null ? best.role : null;
 }
 

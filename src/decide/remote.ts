@@ -1,5 +1,5 @@
 /** Everything about one remote gateway: what ought to be in force, what is to be done, and why. */
-import { formatHostPort, type HostPort, sameHostPort } from '../model/address.js';
+import { formatHostPort, type HostPort, isIpv4, sameHostPort } from '../model/address.js';
 import type { PlaneFacts, RemoteFacts, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { Item } from '../model/item.js';
@@ -13,9 +13,9 @@ import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, n
 import { natVerdict, openedOf, openingDeeds, openingOf, outsideItems } from './hard-nat.js';
 import { hasSession } from './health.js';
 import { privateIpOf } from './ipsec.js';
-import { lanAddress, placeToTry } from './lan.js';
 import { memberPath } from './members.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
+import { globalAddress, lanAddress, placesToTry, placeToTry } from './places.js';
 import { holeFields } from './publish.js';
 import {
   centralRelay,
@@ -23,6 +23,7 @@ import {
   holdsBack,
   isCorax,
   otherDriver,
+  ownNatType,
   type PairVerdict,
   reAdds,
   relayOf,
@@ -138,7 +139,9 @@ function renewLost(site: SiteFacts, remote: Site, endpoint: HostPort | null, pla
   const { peer, probe } = plane;
   if (site.driver !== 'libreswan' || site.role !== 'edge' || peer === null || probe === null) return null;
   const lost = probe.received > 0 && probe.lostInRow >= LOST_IN_ROW;
-  if (!lost || isWithin(LOST_MS, peer.receivedAt, now)) return null;
+  if (!lost) return null;
+  // Nothing else wakes this up: of what goes on being lost no more is told.
+  if (isWithin(LOST_MS, peer.receivedAt, now)) return { wakeAt: Math.min(peer.receivedAt, now) + LOST_MS + 1 };
   const item = peerItem(site, 'relay', remote, endpoint);
   const again: Deed = { op: 're-add', peer: item, carries: remote.gateway.subnets, seenRxBytes: peer.rxBytes };
   return { deeds: [again], wakeAt: now + RE_ADD_MS };
@@ -173,7 +176,7 @@ function decideEdge(
       ? before
       : { ...before, opening: { ...before.opening, memory: opening.memory } };
   const known = pathInput(site, remote, facts, now);
-  const input = { ...known, target: placeToTry(known.target, lanAddress(site, remote), memory, now) };
+  const input = { ...known, target: openedOf(facts)?.target ?? placeToTry(placesToTry(site, remote), memory, now) };
   const decision = decidePath(memory, input);
   const answeredInRow = currentProbe(decision.memory, facts.direct)?.answeredInRow ?? 0;
   const session = hasSession(facts.direct.peer, now);
@@ -186,8 +189,7 @@ function decideEdge(
     if (deed.op !== 'punch')
       return [{ op: deed.op, peer, carries: remote.gateway.subnets, seenRxBytes: facts.direct.peer?.rxBytes ?? 0 }];
     // What was opened is open: a packet from the tunnel's own port would open another way.
-    if (openedOf(facts) !== null) return [];
-    return [{ op: 'punch', gateway: remote.gateway.name, to: input.target as HostPort, ttl: deed.ttl }];
+    return openedOf(facts) === null ? punch(remote, deed.ttl) : [];
   });
   // An opening is decided before the path: what the path came to, it has to see.
   const moved = opening !== null && decision.memory.state !== memory.state;
@@ -198,21 +200,26 @@ function decideEdge(
 }
 
 function decideOpeningOf(site: SiteFacts, remote: Site, path: PathMemory, facts: RemoteFacts, now: number) {
-  const types = [localTypeOf(site), remote.endpoint.natType] as const;
+  const types = [ownNatType(site), remote.endpoint.natType] as const;
   const mayTry = forbidden(site) === null;
   return openingOf(site, remote, facts, path, { now, pair: pairName(site.publicKey, remote.key), types, mayTry });
 }
 
-function localTypeOf(site: SiteFacts): PathTypes {
-  return site.nat?.type ?? site.self?.endpoint.natType ?? null;
+/**
+ * The own NAT is opened toward the hole, wherever the peer is tried meanwhile. A LAN needs no opening, and an IPv6 firewall
+ * is opened by the handshake itself: it translates nothing, so a stranger's packet that came first leaves no harm.
+ */
+function punch({ gateway, endpoint: { hole } }: Site, ttl: number): Deed[] {
+  return hole === null || !isIpv4(hole.ip) ? [] : [{ op: 'punch', gateway: gateway.name, to: hole, ttl }];
 }
 
 /** What the path's state machine needs to know of this pair. */
 export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now: number): PathInput {
   const { hole } = remote.endpoint;
   const lan = lanAddress(site, remote);
+  const global = globalAddress(site, remote);
   const own = site.self?.endpoint ?? null;
-  const localType = localTypeOf(site);
+  const localType = ownNatType(site);
   const opened = openedOf(facts);
   const remoteType = remote.endpoint.natType;
   const local = { natType: localType, key: site.publicKey };
@@ -220,9 +227,10 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
     now,
     pair: pairName(site.publicKey, remote.key),
     verdict: verdict(site, remote, localType, facts),
-    target: opened?.target ?? hole,
-    waitingFor: waitingFor(own?.hole ?? null, hole),
-    fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan]), ...(opened === null ? [] : [opened.target])]
+    target: opened?.target ?? placesToTry(site, remote)[0] ?? null,
+    waitingFor: global === null ? waitingFor(own?.hole ?? null, hole) : null,
+    fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan]), ...(global === null ? [] : [own?.ipv6, global])]
+      .concat(opened === null ? [] : [opened.target])
       .map((at) => (at ? formatHostPort(at) : '-'))
       .concat(`${localType}`, `${remoteType}`, remote.key, opened?.localPort ? [`${opened.localPort}`] : [])
       .join(' '),
@@ -241,6 +249,7 @@ function verdict(site: SiteFacts, remote: Site, localType: PathTypes, facts: Rem
   const reason = forbidden(site);
   if (reason !== null) return { may: false, reason };
   if (lanAddress(site, remote) !== null) return { may: true, reason: 'both are behind one public address' };
+  if (globalAddress(site, remote) !== null) return { may: true, reason: 'both have a global IPv6 address' };
   return natVerdict(site, remote, [localType, remote.endpoint.natType], facts);
 }
 
