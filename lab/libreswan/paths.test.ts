@@ -20,6 +20,7 @@ import {
   startAgents,
 } from '../test/agents.js';
 import type { PingReport } from '../traffic/pinger.js';
+import { checkMetrics, seriesOf } from './metrics.js';
 import { Rogue, rogueAddress } from './rogue.js';
 import { spisOf, whack } from './sas.js';
 
@@ -109,6 +110,11 @@ test('the holes that the relay reads from the kernel are those that pluto says',
   }
 });
 
+test('metrics of a pair and its SAs', async () => {
+  await bothPlanesAlive(lab, pair);
+  await checkMetrics(pair);
+});
+
 test('relay, direct, relay by choice, the ends a second apart: nothing is lost', async (t) => {
   await bothPlanesAlive(lab, pair);
   const { a, b } = pair;
@@ -187,6 +193,7 @@ test('a rogue with another key, or an ID of nobody: refused, counted, in status;
   });
   assert.equal(report.lost, 0);
   t.diagnostic((await relay.status()).errors.map(({ message }) => message).join(' | '));
+  assert.ok(((await seriesOf(relay)).get('corax_handshakes_unanswered_total') ?? 0) >= 2);
   assert.deepEqual(
     (await peersOf(pair)).map(({ path }) => path),
     ['direct', 'direct'],

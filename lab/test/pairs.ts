@@ -8,6 +8,7 @@ import type { DriverName } from '#src/model/names.js';
 import { writeGateways } from '../gateways.js';
 import { Lab } from '../lab.js';
 import type { NatSettings } from '../net/nat.js';
+import { saidOfDirect } from '../traffic/direct-times.js';
 import { bothOn, LONG_MS, type Pair, pause, peersOf, secondsToDirect } from './agents.js';
 
 type NatKind = NatSettings['kind'];
@@ -84,12 +85,15 @@ export function testPairs(driver: DriverName, tried: readonly NatPair[] = pairsT
       const reachedAt = Date.now();
       if (direct) {
         await bothOn(lab, pair, 'direct');
-        const seconds = [pair.a, pair.b].map((edge) => secondsToDirect(edge)?.toFixed(1));
-        t.diagnostic(`${(await pair.a.peer('edge-b')).reason}; ${seconds.join(' and ')} s after both holes were known`);
+        t.diagnostic((await pair.a.peer('edge-b')).reason);
       } else await staysOnRelay(t);
       await pause(1_000);
       const { sent, lostAt } = await pings.stop();
       const lost = lostAt.filter((at) => at > reachedAt);
+      if (direct) {
+        const seconds = [pair.a, pair.b].map((edge) => secondsToDirect(edge) ?? Number.NaN);
+        t.diagnostic(saidOfDirect({ pair: `${kindA} with ${kindB}`, seconds, sent, lost: lost.length }));
+      }
       assert.deepEqual(lost, [], `of ${sent} pings, once the first was answered`);
     });
   }

@@ -26,12 +26,13 @@ inline Napi::Value ipOrNull(Napi::Env env, const std::optional<Ip>& ip) {
 }
 
 // A typed array over the vector's own memory, which lives as long as the array does.
-template <typename T>
-Napi::Value column(Napi::Env env, std::vector<T>&& vector) {
+template <typename T, typename Allocator>
+Napi::Value column(Napi::Env env, std::vector<T, Allocator>&& vector) {
   if (vector.empty()) return Napi::TypedArrayOf<T>::New(env, 0);
-  auto* owner = new std::vector<T>(std::move(vector));
+  using Vector = std::vector<T, Allocator>;
+  auto* owner = new Vector(std::move(vector));
   const size_t count = owner->size();
-  const auto release = [](napi_env, void*, std::vector<T>* held) { delete held; };
+  const auto release = [](napi_env, void*, Vector* held) { delete held; };
   const Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, owner->data(), count * sizeof(T), release, owner);
   return Napi::TypedArrayOf<T>::New(env, count, buffer, 0);
 }

@@ -148,6 +148,10 @@ export class LibreswanDriver implements TunnelDriver {
     return found;
   }
 
+  refusals(): number {
+    return this.#log.times;
+  }
+
   /** Does a pluto of our own run? */
   isRunning(): boolean {
     return this.#keeper.isRunning();

@@ -74,7 +74,7 @@ test('on the direct plane each stands for its own; a lone symmetric end begins, 
 test('the tunnel ends on the address that the node has', () => {
   const host = (addresses: string[]) =>
     ipsecPart(
-      facts(edge(1), [hub(1)], { underlay: { device: 'eth0', mtu: 1500, addresses: addresses.map(ip) } }),
+      facts(edge(1), [hub(1)], { underlay: { device: 'eth0', mtu: 1500, addresses: addresses.map(ip), ipv6: null } }),
       asSite(hub(1)),
       'relay',
     )?.host;

@@ -115,6 +115,7 @@ test('who was refused, out of the log', async (t) => {
   );
   await watch.look(5);
   assert.equal([...watch.rogues].find(({ from }) => from === 'others')?.times, 100 - 63);
+  assert.equal(watch.times, 103);
   await appendFile(path, 'x'.repeat(9 * 1024 * 1024));
   await watch.look(6);
   assert.equal((await stat(path)).size, 0, 'it does not grow for ever');
