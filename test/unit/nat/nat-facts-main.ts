@@ -22,6 +22,7 @@ try {
   const report = await new Promise<NatReport | null>((changed, failed) => {
     facts = new NatFacts(servers, engine, {
       changed,
+      profiled: () => undefined,
       failed: (_, error) => failed(error),
       worked: () => undefined,
     });
