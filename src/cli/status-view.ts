@@ -45,7 +45,7 @@ function renderHead(status: Status, terminal: Terminal, now: number): string {
 function profileLines(profile: Status['nat']['profile']): [string, string][] {
   if (profile === null) return [];
   const parts = [portWords(profile)];
-  if (profile.pooling === 'arbitrary') parts.push(`public addresses ${poolingWords(profile)}`);
+  if (profile.pooling === 'arbitrary') parts.push(poolingWords(profile));
   if (profile.lifetime !== null) parts.push(lifetimeWords(profile.lifetime));
   return [['ports', parts.join('; ')]];
 }

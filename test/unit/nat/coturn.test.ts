@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { NatReport } from '#src/model/nat.js';
+import type { NatProfile } from '#src/model/nat-profile.js';
 import { inOwnNamespace } from '../../native/namespace.js';
 import {
   buildNetwork,
@@ -122,8 +123,14 @@ function suite(): void {
         const { report } = await netcheckReport<NatReport>();
         assert.deepEqual({ ...report, ...expected }, report);
         const { stdout } = await inside(CLIENT, ...node('nat-facts-main.ts'), STUN);
-        const facts = JSON.parse(stdout) as { report: NatReport; tapsMeanwhile: number; tapsAfter: number };
+        const facts = JSON.parse(stdout) as {
+          report: NatReport;
+          profile: NatProfile;
+          tapsMeanwhile: number;
+          tapsAfter: number;
+        };
         assert.deepEqual({ ...facts.report, ...expected }, facts.report);
+        assert.deepEqual([facts.profile.assignment, facts.profile.pooling], ['random', 'paired']);
         assert.equal(facts.tapsMeanwhile, 1);
         assert.equal(facts.tapsAfter, 0, 'a tap is open no longer than a discovery runs');
       });
