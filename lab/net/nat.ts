@@ -59,7 +59,7 @@ export const PORT_RANGES: ReadonlyArray<readonly [number, number]> = [
 
 const SEQUENTIAL_PORTS = 400;
 /** What a carrier's NAT gives one subscriber (RFC 7422): the first ports of the range; few, so that a sequence wraps soon. */
-export const BLOCK_PORTS = { 'symmetric-block': 512, 'symmetric-sequential-block': 64 } as const;
+const BLOCK_PORTS = { 'symmetric-block': 512, 'symmetric-sequential-block': 64 } as const;
 
 /** A NAT that is switched off: nothing passes, so nothing that is in flight can make a mapping while rules change. */
 export const NAT_OFF =

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import type { Filtering, Mapping, NatType } from '#src/model/nat.js';
 import type { NatProfile } from '#src/model/nat-profile.js';
 import { Lab } from '../lab.js';
-import { BLOCK_PORTS, type NatKind } from '../net/nat.js';
+import type { NatKind } from '../net/nat.js';
 import { netcheck } from '../netcheck.js';
 import { type LabNode, MAIN } from '../node.js';
 
@@ -102,22 +102,6 @@ for (const [name, , expected] of CASES) {
 
   test(`${name}: the agent's status says ${expected.type}`, () => agentFinds(lab.site(name), expected, PROFILES[name]));
 }
-
-test("a carrier's block that wraps is known by both its ends", async () => {
-  const site = lab.site('sequential-block');
-  const size = BLOCK_PORTS['symmetric-sequential-block'];
-  // Each run makes more mappings than a quarter of the block has ports.
-  for (let run = 0; run < 4; run += 1) {
-    const { profile } = await netcheck(lab, site);
-    if (profile?.ports == null) continue;
-    const { first, last } = profile.ports;
-    assert.equal(profile.block, true);
-    // A port whose mapping of an earlier run still stands is passed over, at the ends of the block too.
-    assert.ok(last - first < size && last - first > size - 8, `${first}-${last}`);
-    return;
-  }
-  assert.fail('the sequence never wrapped');
-});
 
 test('the firewall is in the way of who cannot look past it', async () => {
   const node = lab.site('full-cone');

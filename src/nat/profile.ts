@@ -2,7 +2,7 @@
 import type { Ip } from '../model/address.js';
 import type { MappingSample, NatProfile, PortSpan } from '../model/nat-profile.js';
 
-/** What a NAT may give out: not the well-known ports (RFC 4787 4.2.2, REQ-3). */
+/** What a NAT may give out: not the well-known ports (RFC 4787 4.2.1, REQ-3). */
 const ALL_PORTS: PortSpan = { first: 1_024, last: 65_535 };
 /** A finding that chance makes less often than this is believed. */
 const BY_CHANCE = 1e-3;
@@ -10,6 +10,8 @@ const BY_CHANCE = 1e-3;
 const LARGEST_BLOCK = 8_192;
 /** Fewer are in order too often by chance: 1 in 6! */
 const FEWEST_SAMPLES = 7;
+/** How many ordinary steps away from its neighbours a port is none of the sequence. */
+const STRAY_STEPS = 16;
 
 /** Samples in the order in which the mappings were made. */
 export function profileOf(samples: readonly MappingSample[]): NatProfile {
@@ -39,7 +41,7 @@ function portsOf(samples: readonly MappingSample[], addresses: readonly Ip[]): P
   const runs = addresses
     .map((ip) => moved.filter(({ mapped }) => mapped.ip === ip).map(({ mapped }) => mapped.port))
     .filter((ports) => ports.length > 0);
-  return sequentialPorts(runs) ?? randomPorts(runs.flat());
+  return sequentialPorts(runs.map(withoutStrays)) ?? randomPorts(runs.flat());
 }
 
 /** Null where the ports are in no order. */
@@ -56,6 +58,22 @@ function sequentialPorts(runs: readonly Run[]): Ports | null {
 
 /** The ports of one public address, in order. */
 type Run = readonly number[];
+
+/**
+ * Without the few ports that are far from those before and after them: a NAT takes any free port where its next one is
+ * still held. A wrap is far from one of them only, and what has no order has nothing that is far.
+ */
+function withoutStrays(ports: Run): Run {
+  const distance = (a: number, b: number) => Math.abs((ports[a] as number) - (ports[b] as number));
+  const distances = ports.slice(1).map((_, index) => distance(index, index + 1));
+  if (distances.length === 0) return ports;
+  const far = STRAY_STEPS * quantile(distances, 0.5);
+  const kept = ports.filter((_, index) => {
+    const inside = index > 0 && index < ports.length - 1;
+    return !inside || distance(index - 1, index) <= far || distance(index, index + 1) <= far;
+  });
+  return kept.length * 8 >= ports.length * 7 ? kept : ports;
+}
 
 interface Steps {
   readonly sign: 1 | -1;

@@ -68,6 +68,9 @@ function suite(): void {
     return report.profile;
   };
 
+  const forget = (namespace: string, what: 'udp_timeout' | 'udp_timeout_stream', seconds: number) =>
+    inside(namespace, 'sysctl', '-qw', `net.netfilter.nf_conntrack_${what}=${seconds}`);
+
   for (const [what, rules, expected] of CASES) {
     it(what, async () => {
       await load(rules);
@@ -87,15 +90,18 @@ function suite(): void {
   });
 
   it('a block that wraps is told when it has, with both its ends', async () => {
-    await load(counter(10_240, 64));
+    // What earlier runs used is free again by the time that the block has wrapped.
+    await forget(NAT, 'udp_timeout', 1);
+    await load(counter(10_240, 50));
     let found = await profile();
-    // Two runs at most see no wrap: each makes 16 mappings and more of the 64.
-    for (let run = 1; run < 4 && found.ports === null; run += 1) found = await profile();
+    // 16 of the 20 to 24 ports that each run takes are the profile's; the others may be those at the end.
+    for (let run = 1; run < 8 && found.ports === null; run += 1) found = await profile();
+    await forget(NAT, 'udp_timeout', 30);
     const { assignment, step, ports, block } = found;
     assert.deepEqual({ assignment, step, block }, { assignment: 'sequential', step: 1, block: true });
-    // A port that an earlier run's mapping still holds is passed over, at the ends of the block too.
+    // A retransmission takes none, but a port that is still held is passed over, at the ends of the block too.
     assert.ok(ports !== null && ports.first >= 10_240 && ports.first < 10_244, `${ports?.first}`);
-    assert.ok(ports.last <= 10_303 && ports.last > 10_299, `${ports.last}`);
+    assert.ok(ports.last <= 10_289 && ports.last > 10_285, `${ports.last}`);
   });
 
   it('no NAT, no profile; and it is in the text', async () => {
@@ -109,8 +115,6 @@ function suite(): void {
   });
 
   describe('time-outs, where the NAT forgets after 8 s and this node after 2 s', () => {
-    const forget = (namespace: string, seconds: number) =>
-      inside(namespace, 'sysctl', '-qw', `net.netfilter.nf_conntrack_udp_timeout_stream=${seconds}`);
     const idle = async (seconds: number, assignment: string) => {
       const { stdout } = await inside(CLIENT, ...node('idle-main.ts'), STUN, `${seconds}`, assignment);
       return stdout;
@@ -118,7 +122,7 @@ function suite(): void {
 
     before(async () => {
       await load(HOST_FIREWALL, CLIENT);
-      await Promise.all([forget(NAT, 8), forget(CLIENT, 2)]);
+      await Promise.all([forget(NAT, 'udp_timeout_stream', 8), forget(CLIENT, 'udp_timeout_stream', 2)]);
     });
 
     it('coturn answers to the port of the idle mapping: a kept port that lived, and one that is gone', async () => {

@@ -79,6 +79,15 @@ describe('NAT profile', () => {
       samples([100, 101, 102, 104, 103, 105, 106, 107, 108, 109, 110, 111].map((port) => port + 20_000)),
       { assignment: 'sequential', step: 1, ports: null, block: null },
     ],
+    [
+      'a counter that wraps, with ports from elsewhere where its own are held',
+      samples(
+        [10_300, 10_301, 35_322, 10_302, 10_303, 10_240, 10_241, 10_242, 2_000, 10_243, 10_244, 10_245, 10_246].concat([
+          10_247, 10_248, 10_249,
+        ]),
+      ),
+      { assignment: 'sequential', step: 1, between: 0, ports: { first: 10_240, last: 10_303 }, block: true },
+    ],
     ['all over', samples(scattered), { ...random, block: false }],
     ['a random block', samples(scattered.map((port) => 8_192 + (port % 512))), { ...random, block: true }],
     [
