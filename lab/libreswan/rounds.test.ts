@@ -1,6 +1,6 @@
 /**
  * Both ends set up their direct plane at the same time, over and over: no round leaves a black hole or a second pair of
- * SAs. CORAX_LAB_FULL plays all 20 rounds at 50 ms and 10 at 700 ms.
+ * SAs. CORAX_LAB_FULL plays all 20 rounds at 50 ms and 10 at 700 ms, CORAX_LAB_BRIEF three and one.
  */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
@@ -8,15 +8,16 @@ import { Lab } from '../lab.js';
 import { bothOn, LONG_MS, type Pair, startAgents } from '../test/agents.js';
 import { spisOf } from './sas.js';
 
-const FULL = process.env.CORAX_LAB_FULL === '1';
+const { CORAX_LAB_FULL, CORAX_LAB_BRIEF } = process.env;
+const [OFTEN, SELDOM] = CORAX_LAB_FULL === '1' ? [20, 10] : CORAX_LAB_BRIEF === '1' ? [3, 1] : [6, 2];
 
 let lab: Lab | null = null;
 
 after(() => lab?.destroy());
 
 for (const [rttMs, rounds] of [
-  [50, FULL ? 20 : 6],
-  [700, FULL ? 10 : 2],
+  [50, OFTEN],
+  [700, SELDOM],
 ] as const) {
   test(`${rounds} rounds at a round trip of ${rttMs} ms: one pair of SAs each, no black hole, pluto alive`, async (t) => {
     await lab?.destroy();

@@ -14,15 +14,15 @@ export class Faults {
     this.#plan = plan;
   }
 
-  /** Drops what goes from one public address to another ("forth"), the other way ("back"), or both. */
+  /** Drops what goes from one public address (IPv4 or IPv6) to another ("forth"), the other way ("back"), or both. */
   async cut(from: string, to: string, direction: Direction = 'both'): Promise<void> {
-    await this.#inet(`add element ip faults cuts { ${pairs(from, to, direction)} }`);
+    await this.#inet(`add element ${table(from)} cuts { ${pairs(from, to, direction)} }`);
   }
 
   async heal(from: string, to: string, direction: Direction = 'both'): Promise<void> {
     // Added first, so that healing what is whole is no error.
-    const elements = pairs(from, to, direction);
-    await this.#inet(`add element ip faults cuts { ${elements} }\ndelete element ip faults cuts { ${elements} }`);
+    const elements = `${table(from)} cuts { ${pairs(from, to, direction)} }`;
+    await this.#inet(`add element ${elements}\ndelete element ${elements}`);
   }
 
   /** Whether UDP passes to and from a public address. */
@@ -71,6 +71,10 @@ export class Faults {
   async #inet(commands: string): Promise<void> {
     await run([...inside(INET), 'nft', '-f', '-'], { input: `${commands}\n` });
   }
+}
+
+function table(address: string): string {
+  return `${address.includes(':') ? 'ip6' : 'ip'} faults`;
 }
 
 function pairs(from: string, to: string, direction: Direction): string {
