@@ -4,7 +4,8 @@ import { NAT_KINDS, type NatKind } from '../net/nat.js';
 /** What the demo can put an edge behind. */
 export const DEMO_NATS: readonly NatKind[] = NAT_KINDS.filter((kind) => kind !== 'none' && kind !== 'udp-blocked');
 
-const isSymmetric = (kind: NatKind): boolean => kind === 'symmetric' || kind === 'symmetric-sequential';
+const isSymmetric = (kind: NatKind): boolean => kind.startsWith('symmetric');
+
 export function mayGoDirect(a: NatKind, b: NatKind): boolean {
   return !(isSymmetric(a) && isSymmetric(b));
 }

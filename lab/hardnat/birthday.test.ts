@@ -42,7 +42,7 @@ const FURTHER: ReadonlyArray<readonly [NatKind, NatKind]> = [
   ['linux', 'symmetric'],
   ['symmetric-sequential', 'linux'],
 ];
-const isHard = (kind: NatKind): boolean => kind === 'symmetric' || kind === 'symmetric-sequential';
+const isHard = (kind: NatKind): boolean => kind.startsWith('symmetric');
 const hardOf = (kinds: readonly [NatKind, NatKind]): LabNode => (isHard(kinds[0]) ? pair.a : pair.b);
 const easyOf = (kinds: readonly [NatKind, NatKind]): LabNode => (isHard(kinds[0]) ? pair.b : pair.a);
 const times: number[] = [];

@@ -18,7 +18,7 @@ const KINDS = ['full-cone', 'restricted-cone', 'port-restricted', 'symmetric'] a
 
 /** The proposal's figure 2, and what WireGuard's planes can do beyond it; Linux filters by address and port. */
 function goesDirect(a: NatKind, b: NatKind, driver: DriverName): boolean {
-  const [one, other] = [a, b].map((kind) => (kind === 'symmetric-sequential' ? 'symmetric' : kind));
+  const [one, other] = [a, b].map((kind) => (kind.startsWith('symmetric') ? 'symmetric' : kind));
   if (one !== 'symmetric' && other !== 'symmetric') return true;
   if (one === 'symmetric' && other === 'symmetric') return false;
   if (driver === 'wireguard') return true;
