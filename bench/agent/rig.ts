@@ -149,6 +149,7 @@ export class Rig {
       publicKey: this.#key,
       direct: 'auto',
       hardNat: true,
+      portBlock: null,
       own: this.gateways.own,
       relays: this.gateways.relays,
       remoteEdges: this.gateways.remoteEdges,

@@ -92,7 +92,10 @@ export class Agent {
         story.nat(report);
         this.#refresh();
       },
-      profiled: story.natProfile,
+      profiled: (profile) => {
+        story.natProfile(profile);
+        this.#refresh();
+      },
       failed: story.trouble,
       worked: story.overcome,
     });
@@ -268,6 +271,7 @@ export class Agent {
       underlay: this.#underlay,
       probeAddress: chooseProbeAddress(own, this.#config.node, this.#held, this.#rejectedProbeAddress),
       nat: this.nat.report,
+      portBlock: this.nat.profile?.block === true ? this.nat.profile.ports : null,
       stunHole: this.nat.hole,
       synced: this.gateways.synced,
       unread: this.gateways.unread,

@@ -10,7 +10,7 @@ import { describeOpening } from './opening-words.js';
 import type { PathMemory } from './path.js';
 import { globalAddress, lanAddress } from './places.js';
 import { centralRelay, type PairVerdict, probeAddressOf } from './relations.js';
-import { type Strategies, strategiesFor } from './strategies.js';
+import { fanFor, type Strategies, strategiesFor } from './strategies.js';
 import { isWithin, SESSION_MS } from './timing.js';
 
 /** A relay that answers so soon leaves nothing to gain: a direct path saves at most this. */
@@ -29,7 +29,7 @@ function cannotAgree(site: SiteFacts, remote: Site): string | null {
 
 /** By the two NATs. */
 export function natVerdict(site: SiteFacts, remote: Site, pair: Pair, facts: RemoteFacts): PairVerdict {
-  const { list, reason } = strategiesFor(...pair);
+  const { list, reason } = strategiesFor(...pair, site.portBlock);
   const [best] = list;
   if (best === undefined) return { may: false, reason };
   if (best.kind === 'hole') return { may: true, reason };
@@ -77,6 +77,7 @@ export function openingOf(
     now,
     pair,
     role,
+    fan: fanFor(site.portBlock),
     against: against(site, facts),
     ownHole: onlyIpv4(ownHole),
     hole: onlyIpv4(hole),

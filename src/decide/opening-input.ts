@@ -1,12 +1,14 @@
 /** What an opening is decided from, and what is decided. */
 import type { HostPort } from '../model/address.js';
-import type { OpeningDeed, OpeningFacts, OpeningMemory, OpeningRole, Refusal } from '../model/opening.js';
+import type { OpeningDeed, OpeningFacts, OpeningMemory, OpeningRole, PortRange, Refusal } from '../model/opening.js';
 
 export interface OpeningInput extends OpeningFacts {
   readonly now: number;
   readonly pair: string;
   /** Null: none, this pair needs no opening or can have none. */
   readonly role: OpeningRole | null;
+  /** This end's, where that is its role. */
+  readonly fan: { readonly sockets: number; readonly ports: PortRange };
   /** Why not, though there is a role; null where nothing stands against it. */
   readonly against: Refusal | null;
   readonly ownHole: HostPort | null;

@@ -9,7 +9,7 @@ import { fraction } from './backoff.js';
 import { type Act, isActive, type OpeningDecision, type OpeningInput } from './opening-input.js';
 import * as timing from './opening-timing.js';
 import { NO_HANDSHAKE, REFUSED } from './opening-words.js';
-import { ALL_PORTS, FAN_SOCKETS, SPRAY_PROBES } from './strategies.js';
+import { SPRAY_PROBES } from './strategies.js';
 import { PUNCH_TTLS } from './timing.js';
 
 export function decideOpening(before: OpeningMemory, input: OpeningInput): OpeningDecision {
@@ -63,13 +63,13 @@ class Turn {
     const { now } = this.#input;
     const { token, failures } = this.memory;
     const ttl = PUNCH_TTLS[failures % PUNCH_TTLS.length] as number;
-    this.acts.push({ op: 'fan', token, to: aim, sockets: FAN_SOCKETS, ttl, lifeMs: timing.FAN_MS });
+    this.acts.push({ op: 'fan', token, to: aim, sockets: this.#input.fan.sockets, ttl, lifeMs: timing.FAN_MS });
     this.#enter('fanned', { aim, saidAt: now });
     this.#sayOpen();
   }
 
   #sayOpen(): void {
-    this.#say({ kind: 'open', token: this.memory.token, ports: ALL_PORTS });
+    this.#say({ kind: 'open', token: this.memory.token, ports: this.#input.fan.ports });
   }
 
   #onFan({ id, localPort, outsidePort }: Extract<OpeningEvent, { type: 'fan' }>): void {
@@ -150,7 +150,7 @@ class Turn {
       case 'asking':
         if (now < saidAt + timing.ASK_MS) break;
         if (said >= timing.ASKS) this.#fail('the other end does not answer');
-        else this.#say({ kind: 'ask', token: this.memory.token, sockets: FAN_SOCKETS });
+        else this.#say({ kind: 'ask', token: this.memory.token, sockets: this.#input.fan.sockets });
         break;
       case 'fanned':
         if (now >= since + timing.FAN_LOST_MS) this.#fail('the sockets were lost');
@@ -180,7 +180,7 @@ class Turn {
 
   #ask(): void {
     this.#enter('asking', { token: this.#input.token });
-    this.#say({ kind: 'ask', token: this.#input.token, sockets: FAN_SOCKETS });
+    this.#say({ kind: 'ask', token: this.#input.token, sockets: this.#input.fan.sockets });
   }
 
   /** What was opened is the path's now: it comes to an end with it. */

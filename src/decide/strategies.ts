@@ -53,7 +53,19 @@ export function bothHardOdds(probes: number, ports: PortRange): number {
   return -Math.expm1(probes ** 2 * Math.log1p(-1 / range ** 2));
 }
 
-export function strategiesFor(local: NatType | null, remote: NatType | null): Strategies {
+/** The fan's size, and where its mappings lie: no more than a quarter of what a carrier's NAT gives to a subscriber. */
+export function fanFor(block: PortRange | null): { readonly sockets: number; readonly ports: PortRange } {
+  if (block === null) return { sockets: FAN_SOCKETS, ports: ALL_PORTS };
+  const quarter = Math.floor((block.last - block.first + 1) / 4);
+  return { sockets: Math.max(1, Math.min(FAN_SOCKETS, quarter)), ports: block };
+}
+
+/** @param block of ports that the own NAT gives out; null where it is none, or not known */
+export function strategiesFor(
+  local: NatType | null,
+  remote: NatType | null,
+  block: PortRange | null = null,
+): Strategies {
   const verdict = pairVerdict(local, remote);
   if (verdict.may) {
     const hole: Strategy = { kind: 'hole', role: null, sockets: 0, probes: 0, odds: 1 };
@@ -64,11 +76,12 @@ export function strategiesFor(local: NatType | null, remote: NatType | null): St
     const why = `${SPRAY_PROBES} probes a side would meet in ${percent(odds)} of tries`;
     return { list: [], reason: `${verdict.reason}: ${why}` };
   }
-  const odds = birthdayOdds(FAN_SOCKETS, SPRAY_PROBES, ALL_PORTS);
   const role = local === 'Symmetric NAT' ? 'fan' : 'spray';
-  const birthday: Strategy = { kind: 'birthday', role, sockets: FAN_SOCKETS, probes: SPRAY_PROBES, odds };
+  const { sockets, ports } = fanFor(role === 'fan' ? block : null);
+  const probes = Math.min(SPRAY_PROBES, ports.last - ports.first + 1);
+  const birthday: Strategy = { kind: 'birthday', role, sockets, probes, odds: birthdayOdds(sockets, probes, ports) };
   const who = `this end is behind ${describeNat(local)}, the other behind ${describeNat(remote)}`;
-  return { list: [birthday], reason: `${who}: probes find a way in ${percent(odds)} of tries` };
+  return { list: [birthday], reason: `${who}: probes find a way in ${percent(birthday.odds)} of tries` };
 }
 
 function percent(odds: number): string {

@@ -126,6 +126,7 @@ export function siteFacts(own: Gateway, relays: readonly Gateway[], more: Partia
     probeAddress: site.endpoint.probeAddress,
     underlay: { device: 'eth0', mtu: 1500, addresses: [ip('192.168.7.2')], ipv6: null },
     nat: null,
+    portBlock: null,
     relays: sortRelays(relays.flatMap((of) => relayOf(of) ?? [])),
     relayEndpoints: [],
     synced: true,

@@ -63,6 +63,23 @@ describe('a pair that no hole gets through', () => {
     assert.deepEqual(ops(deeds), ['end-opening', 'say']);
   });
 
+  it("stays within a carrier's block of ports: a smaller fan, and probes nowhere else", () => {
+    const portBlock = { first: 40_000, last: 40_511 };
+    const asking = { ...NO_OPENING, phase: 'asking', token: TOKEN, saidAt: T0, said: 1 } as const;
+    const message = { kind: 'ready', token: TOKEN, hole: at('198.51.100.2'), probes: 1_024 } as const;
+    const { deeds } = decideRemote(
+      hard({ portBlock }),
+      easyRemote,
+      null,
+      knowing(asking, [{ type: 'message', message }]),
+      T0,
+    );
+    assert.ok(deeds.some((deed) => deed.op === 'fan' && deed.sockets === 128));
+    assert.ok(
+      deeds.some((deed) => deed.op === 'say' && deed.message.kind === 'open' && deed.message.ports === portBlock),
+    );
+  });
+
   it('has at the other end the port that was hit for its endpoint, and no rule', () => {
     const spraying = { ...NO_OPENING, phase: 'spraying', token: TOKEN, since: T0 } as const;
     const told: OpeningEvent = { type: 'message', message: { kind: 'hit', token: TOKEN, port: 50_002 } };

@@ -4,6 +4,7 @@
  */
 import { decideOpening } from '#src/decide/opening.js';
 import { NO_OPENING, type OpeningInput } from '#src/decide/opening-input.js';
+import { fanFor } from '#src/decide/strategies.js';
 import type { HostPort } from '#src/model/address.js';
 import { type OpeningEvent, type OpeningMemory, openingId } from '#src/model/opening.js';
 import { at } from './fixtures.js';
@@ -70,6 +71,7 @@ export class OpeningPair {
       now: this.now,
       pair: 'a b',
       role: isFan ? 'fan' : 'spray',
+      fan: fanFor(null),
       against: null,
       ownHole: isFan ? fanHole : sprayHole,
       hole: isFan ? sprayHole : fanHole,

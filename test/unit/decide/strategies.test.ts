@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { allowance, FOR_ALL, PER_REMOTE, recent, type Spending } from '#src/decide/budget.js';
-import { ALL_PORTS, birthdayOdds, bothHardOdds, SPRAY_PROBES, strategiesFor } from '#src/decide/strategies.js';
+import { ALL_PORTS, birthdayOdds, bothHardOdds, fanFor, SPRAY_PROBES, strategiesFor } from '#src/decide/strategies.js';
 import { NAT_TYPES, type NatType } from '#src/model/nat.js';
 
 const SYMMETRIC = 'Symmetric NAT';
@@ -65,6 +65,17 @@ describe('strategies', () => {
       assert.equal(strategiesFor(easy, SYMMETRIC).list[0]?.role, 'spray');
     }
     assert.match(strategiesFor(SYMMETRIC, RESTRICTED).reason, /98\.3 % of tries/);
+  });
+
+  it("take no more than a quarter of a carrier's block, and probe each of its ports at most", () => {
+    const block = { first: 40_000, last: 40_511 };
+    assert.deepEqual(fanFor(block), { sockets: 128, ports: block });
+    assert.equal(fanFor({ first: 40_000, last: 40_001 }).sockets, 1);
+    assert.equal(fanFor({ first: 30_000, last: 50_000 }).sockets, 256);
+    const [own] = strategiesFor(SYMMETRIC, RESTRICTED, block).list;
+    assert.deepEqual([own?.sockets, own?.probes, own?.odds], [128, 512, 1]);
+    // It says nothing of the other end's NAT.
+    assert.equal(strategiesFor(RESTRICTED, SYMMETRIC, block).list[0]?.sockets, 256);
   });
 
   it('are none for two symmetric ends, with the odds in the reason', () => {
