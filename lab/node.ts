@@ -1,6 +1,6 @@
 /** A node of the lab: its namespace, its agent, what its agent says. */
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -124,6 +124,12 @@ export class LabNode {
   killPluto(): void {
     const pid = this.plutoPid;
     if (pid !== null && isAlive(pid)) process.kill(pid, 'SIGKILL');
+  }
+
+  /** pluto's log, beside the agent's, before the node's folder goes. */
+  keepPlutoLog(): void {
+    const log = join(this.stateDirectory, 'pluto/log');
+    if (existsSync(log)) copyFileSync(log, this.logFile.replace(/log$/, 'pluto.log'));
   }
 
   async restart(how: 'stop' | 'kill9' = 'stop', extra: readonly string[] = []): Promise<void> {

@@ -148,7 +148,7 @@ export class Rig {
       relays: this.gateways.relays,
       remoteEdges: this.gateways.remoteEdges,
       relayEndpoints: [],
-      underlay: { device: 'eth0', mtu: 1500, addresses: address === null ? [] : [address] },
+      underlay: { device: 'eth0', mtu: 1500, addresses: address === null ? [] : [address], ipv6: null },
       probeAddress: this.gateways.own?.active?.probeAddress ?? null,
       nat: null,
       stunHole: null,

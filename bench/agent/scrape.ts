@@ -9,10 +9,10 @@ const all = Array.from({ length: Number(peers) }, (_, index) => scrapedPeer(`gw-
 const scrape = who === 'corax' ? byCorax(all) : byPromClient(all);
 for (let time = 0; time < Number(times); time++) {
   let text = '';
-  const { cpuMs, longestMs } = await costOf(async () => {
+  const { cpuMs, heldMs } = await costOf(async () => {
     text = await scrape();
   });
   const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
-  process.stdout.write(`${cpuMs} ${longestMs} ${series}\n`);
+  process.stdout.write(`${cpuMs} ${heldMs} ${series}\n`);
 }
 process.exit();

@@ -14,15 +14,15 @@ export class Faults {
     this.#plan = plan;
   }
 
-  /** Drops what goes from one public address to another ("forth"), the other way ("back"), or both. */
+  /** Drops what goes from one public address (IPv4 or IPv6) to another ("forth"), the other way ("back"), or both. */
   async cut(from: string, to: string, direction: Direction = 'both'): Promise<void> {
-    await this.#inet(`add element ip faults cuts { ${pairs(from, to, direction)} }`);
+    await this.#inet(`add element ${table(from)} cuts { ${pairs(from, to, direction)} }`);
   }
 
   async heal(from: string, to: string, direction: Direction = 'both'): Promise<void> {
     // Added first, so that healing what is whole is no error.
-    const elements = pairs(from, to, direction);
-    await this.#inet(`add element ip faults cuts { ${elements} }\ndelete element ip faults cuts { ${elements} }`);
+    const elements = `${table(from)} cuts { ${pairs(from, to, direction)} }`;
+    await this.#inet(`add element ${elements}\ndelete element ${elements}`);
   }
 
   /** Whether UDP passes to and from a public address. */
@@ -57,6 +57,15 @@ export class Faults {
     await load(natRules(settings, rebound));
   }
 
+  /** Every way takes so many times as long as it was planned to. */
+  async stretch(times: number): Promise<void> {
+    const planned = this.#plan.namespaces.get(INET)?.tc ?? [];
+    const lines = planned.map((line) =>
+      line.replace('qdisc add', 'qdisc change').replace(/delay ([\d.]+)ms/, (_, ms) => `delay ${Number(ms) * times}ms`),
+    );
+    await run([...inside(INET), 'tc', '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  }
+
   async linkDown(namespace: string, device: string): Promise<void> {
     await run([...inside(namespace), 'ip', 'link', 'set', device, 'down']);
   }
@@ -71,6 +80,10 @@ export class Faults {
   async #inet(commands: string): Promise<void> {
     await run([...inside(INET), 'nft', '-f', '-'], { input: `${commands}\n` });
   }
+}
+
+function table(address: string): string {
+  return `${address.includes(':') ? 'ip6' : 'ip'} faults`;
 }
 
 function pairs(from: string, to: string, direction: Direction): string {

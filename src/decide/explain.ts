@@ -20,7 +20,7 @@ import {
   type PathMemory,
   planeOf,
 } from './path.js';
-import { centralRelay, isCorax } from './relations.js';
+import { centralRelay, isCorax, ownNatType } from './relations.js';
 import { pathInput, type Relation, relationTo, unanswered } from './remote.js';
 import { ATTEMPT_MS, DIFFER_MS, UNPROVEN_MS } from './timing.js';
 
@@ -85,14 +85,18 @@ function explainPair(site: SiteFacts, remote: Site, input: PathInput): Explained
       fact('rule', verdict.reason, verdict.may ? 'good' : 'bad'),
       fact('own hole', ...hole(site.self?.endpoint.hole ?? null)),
       fact('its hole', ...hole(remote.endpoint.hole)),
+      ...explainIpv6(site.self?.endpoint.ipv6 ?? null, remote.endpoint.ipv6),
       ...(waitingFor === null ? [] : [fact('waiting for', waitingFor, 'open')]),
     ],
   };
 }
 
-/** As {@link pathInput} takes it. */
-export function ownNatType(site: SiteFacts) {
-  return site.nat?.type ?? site.self?.endpoint.natType ?? null;
+/** Said only where there is something to say: most sites have none. */
+function explainIpv6(own: HostPort | null, theirs: HostPort | null): ExplainedFact[] {
+  if (own === null && theirs === null) return [];
+  const say = (at: HostPort | null): [string, Verdict] =>
+    at === null ? ['none', 'open'] : [formatHostPort(at), 'good'];
+  return [fact('own IPv6', ...say(own)), fact('its IPv6', ...say(theirs))];
 }
 
 function explainPlanes(remote: Site, path: PathMemory, input: PathInput): ExplainedSection[] {

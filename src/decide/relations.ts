@@ -1,6 +1,6 @@
 /** Who may connect to whom, and who does what in it. */
 import type { Ip } from '../model/address.js';
-import type { Relay, Role, Site } from '../model/facts.js';
+import type { Relay, Role, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway, TunnelEndpoint } from '../model/gateway.js';
 import { type DriverName, TUNNEL_PORT } from '../model/names.js';
 import type { NatType } from '../model/nat.js';
@@ -46,6 +46,11 @@ export function roleOf(gateway: Gateway | null, node: string): Role {
   if (!gateway || !active) return 'idle';
   if (active.nodeName !== node) return isMember(gateway, node) ? 'member' : 'idle';
   return active.underNat ? 'edge' : 'relay';
+}
+
+/** As it was measured here, else as the store has it. */
+export function ownNatType(site: SiteFacts): NatType | null {
+  return site.nat?.type ?? site.self?.endpoint.natType ?? null;
 }
 
 export interface PairVerdict {

@@ -1,5 +1,5 @@
 /** Everything about one remote gateway: what ought to be in force, what is to be done, and why. */
-import { formatHostPort, type HostPort, sameHostPort } from '../model/address.js';
+import { formatHostPort, type HostPort, isIpv4, sameHostPort } from '../model/address.js';
 import type { PlaneFacts, RemoteFacts, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { Item } from '../model/item.js';
@@ -10,9 +10,9 @@ import { hasDirectPlane, neighbourItems, peer as peerItem, remoteEdgeItems } fro
 import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
 import { hasSession } from './health.js';
 import { privateIpOf } from './ipsec.js';
-import { lanAddress, placeToTry } from './lan.js';
 import { memberPath } from './members.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
+import { globalAddress, lanAddress, placesToTry, placeToTry } from './places.js';
 import { holeFields } from './publish.js';
 import {
   centralRelay,
@@ -20,6 +20,7 @@ import {
   holdsBack,
   isCorax,
   otherDriver,
+  ownNatType,
   type PairVerdict,
   pairVerdict,
   reAdds,
@@ -127,7 +128,9 @@ function renewLost(site: SiteFacts, remote: Site, endpoint: HostPort | null, pla
   const { peer, probe } = plane;
   if (site.driver !== 'libreswan' || site.role !== 'edge' || peer === null || probe === null) return null;
   const lost = probe.received > 0 && probe.lostInRow >= LOST_IN_ROW;
-  if (!lost || isWithin(LOST_MS, peer.receivedAt, now)) return null;
+  if (!lost) return null;
+  // Nothing else wakes this up: of what goes on being lost no more is told.
+  if (isWithin(LOST_MS, peer.receivedAt, now)) return { wakeAt: Math.min(peer.receivedAt, now) + LOST_MS + 1 };
   const item = peerItem(site, 'relay', remote, endpoint);
   const again: Deed = { op: 're-add', peer: item, carries: remote.gateway.subnets, seenRxBytes: peer.rxBytes };
   return { deeds: [again], wakeAt: now + RE_ADD_MS };
@@ -157,7 +160,7 @@ function decideEdge(
   now: number,
 ): RemoteDecision {
   const known = pathInput(site, remote, facts, now);
-  const input = { ...known, target: placeToTry(known.target, lanAddress(site, remote), memory, now) };
+  const input = { ...known, target: placeToTry(placesToTry(site, remote), memory, now) };
   const decision = decidePath(memory, input);
   const answeredInRow = currentProbe(decision.memory, facts.direct)?.answeredInRow ?? 0;
   const session = hasSession(facts.direct.peer, now);
@@ -165,30 +168,37 @@ function decideEdge(
   const items = remoteEdgeItems(site, remote, decision.memory, candidate);
   items.push(...formerDirectItems(site, remote, facts, items, now));
   const peer = peerItem(site, 'direct', remote, input.target);
-  const deeds = decision.deeds.map((deed): Deed => {
-    if (deed.op === 'punch') {
-      return { op: 'punch', gateway: remote.gateway.name, to: input.target as HostPort, ttl: deed.ttl };
-    }
-    return { op: deed.op, peer, carries: remote.gateway.subnets, seenRxBytes: facts.direct.peer?.rxBytes ?? 0 };
+  const deeds = decision.deeds.flatMap((deed): Deed[] => {
+    if (deed.op === 'punch') return punch(remote, deed.ttl);
+    return [{ op: deed.op, peer, carries: remote.gateway.subnets, seenRxBytes: facts.direct.peer?.rxBytes ?? 0 }];
   });
   return { items, deeds, path: decision.memory, wakeAt: decision.wakeAt, complaint: null };
+}
+
+/**
+ * The own NAT is opened toward the hole, wherever the peer is tried meanwhile. A LAN needs no opening, and an IPv6 firewall
+ * is opened by the handshake itself: it translates nothing, so a stranger's packet that came first leaves no harm.
+ */
+function punch({ gateway, endpoint: { hole } }: Site, ttl: number): Deed[] {
+  return hole === null || !isIpv4(hole.ip) ? [] : [{ op: 'punch', gateway: gateway.name, to: hole, ttl }];
 }
 
 /** What the path's state machine needs to know of this pair. */
 export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now: number): PathInput {
   const { hole } = remote.endpoint;
   const lan = lanAddress(site, remote);
+  const global = globalAddress(site, remote);
   const own = site.self?.endpoint ?? null;
-  const localType = site.nat?.type ?? own?.natType ?? null;
+  const localType = ownNatType(site);
   const remoteType = remote.endpoint.natType;
   const local = { natType: localType, key: site.publicKey };
   return {
     now,
     pair: pairName(site.publicKey, remote.key),
     verdict: verdict(site, remote, localType),
-    target: hole,
-    waitingFor: waitingFor(own?.hole ?? null, hole),
-    fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan])]
+    target: placesToTry(site, remote)[0] ?? null,
+    waitingFor: global === null ? waitingFor(own?.hole ?? null, hole) : null,
+    fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan]), ...(global === null ? [] : [own?.ipv6, global])]
       .map((at) => (at ? formatHostPort(at) : '-'))
       .concat(`${localType}`, `${remoteType}`, remote.key)
       .join(' '),
@@ -216,6 +226,7 @@ function verdict(site: SiteFacts, remote: Site, localType: PathTypes): PairVerdi
     return { may: false, reason: "the central relay is raven-agent's: with libreswan that leaves one plane" };
   }
   if (lanAddress(site, remote) !== null) return { may: true, reason: 'both are behind one public address' };
+  if (globalAddress(site, remote) !== null) return { may: true, reason: 'both have a global IPv6 address' };
   return pairVerdict(localType, remote.endpoint.natType);
 }
 

@@ -5,10 +5,10 @@ import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import { NAT_TYPES, type NatType } from '../model/nat.js';
 import { formatLoss, formatRtt } from '../model/words.js';
 import { hasDirectPlane } from './desired.js';
-import { inSeconds, ownNatType } from './explain.js';
+import { inSeconds } from './explain.js';
 import { boundsOn, hasSession } from './health.js';
 import { answersNeeded, currentHealths, currentProbe, newPath, type PathInput, type PathMemory } from './path.js';
-import { pairVerdict } from './relations.js';
+import { ownNatType, pairVerdict } from './relations.js';
 import { pathInput, relationTo } from './remote.js';
 import { LOST_IN_ROW, PASSIVE_DEAD_MS } from './timing.js';
 
@@ -45,8 +45,14 @@ function whereItMayNot(site: SiteFacts, remote: Site): string[] {
   return [
     ...(here === null ? [] : [`this end behind ${here}`]),
     ...(there === null ? [] : [`the other end behind ${there}`]),
+    ...(site.driver === 'wireguard' ? [`a global IPv6 address ${whoLacksIpv6(site, remote)}`] : []),
     'a public address for either end (underNAT: false makes it a relay)',
   ];
+}
+
+function whoLacksIpv6({ self }: SiteFacts, { endpoint }: Site): string {
+  if (self?.endpoint.ipv6 == null) return endpoint.ipv6 === null ? 'at both ends' : 'at this end';
+  return 'at the other end';
 }
 
 function typesThat(fit: (type: NatType) => boolean): string | null {

@@ -20,6 +20,8 @@ export interface Underlay {
   readonly mtu: number;
   /** The node's own addresses, of every device that is not ours. */
   readonly addresses: readonly Ip[];
+  /** Where the world reaches this node by IPv6; null without a global address and a way out. */
+  readonly ipv6: Ip | null;
 }
 
 /** The nodes of the own gateway among themselves. Addresses are private ones, IPv4. */

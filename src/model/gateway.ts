@@ -7,11 +7,13 @@ import {
   contains,
   type HostPort,
   type Ip,
+  isGlobalIpv6,
   isIpv4,
   isPort,
   isUnicast,
   nonUnicastPart,
   type Prefix,
+  parseHostPort,
   parseIp,
   parsePrefix,
   prefixLength,
@@ -26,13 +28,15 @@ export { GATEWAY_API_VERSION, GATEWAY_KIND } from './resource.js';
 
 /**
  * `config` keys of ours in an endpoint; raven has only the first. `coraxPublicIP` is the `publicIP` that a relay's
- * agent found for itself: what the user wrote is told from it, and never touched.
+ * agent found for itself: what the user wrote is told from it, and never touched. `coraxIPv6` is where an edge's direct
+ * plane is reached by IPv6.
  */
 export const CONFIG_KEYS = {
   publicKey: 'publicKey',
   probeAddress: 'probeAddress',
   corax: 'corax',
   coraxPublicIP: 'coraxPublicIP',
+  coraxIPv6: 'coraxIPv6',
 } as const;
 
 export const GATEWAY_LIMITS = { endpoints: 256, nodes: 5000, subnets: 5000, coraxLength: 256 } as const;
@@ -52,6 +56,8 @@ export interface TunnelEndpoint {
   readonly probeAddress: Ip | null;
   /** The agent's version and abilities; null where the agent is raven's. */
   readonly corax: string | null;
+  /** Where the direct plane is reached by IPv6: a global address. */
+  readonly ipv6: HostPort | null;
   readonly config: Readonly<Record<string, string>>;
 }
 
@@ -232,7 +238,7 @@ function narrowEndpoint(
   if (port !== null && !isPort(port)) throw new Refusal([...path, 'publicPort'], port, 'is not a port (1–65535)');
   const config = definedOnly(object.config);
   const configPath = (key: string) => [...path, 'config', key];
-  const { publicKey, probeAddress, corax } = CONFIG_KEYS;
+  const { publicKey, probeAddress, corax, coraxIPv6 } = CONFIG_KEYS;
   return {
     nodeName,
     underNat: object.underNAT ?? false,
@@ -261,6 +267,10 @@ function narrowEndpoint(
       `must be printable ASCII, at most ${GATEWAY_LIMITS.coraxLength} characters`,
       (value) => (value.length <= GATEWAY_LIMITS.coraxLength && /^[\x20-\x7e]+$/.test(value) ? value : null),
     ),
+    ipv6: given(config[coraxIPv6], configPath(coraxIPv6), 'is not a global IPv6 address with a port', (value) => {
+      const at = parseHostPort(value);
+      return at !== null && isGlobalIpv6(at.ip) ? at : null;
+    }),
     config,
   };
 }

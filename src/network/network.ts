@@ -1,7 +1,7 @@
 /** Addresses, routes, rules and the firewall: items to and from the kernel, over netlink. */
 import { constants } from 'node:os';
 import { codeOf } from '../errors.js';
-import { type Ip, isIpv4, type Prefix, parseIp } from '../model/address.js';
+import { type Ip, isGlobalIpv6, isIpv4, type Prefix, parseIp } from '../model/address.js';
 import type { Underlay } from '../model/facts.js';
 import type {
   AddressItem,
@@ -37,6 +37,8 @@ const RTN_LOCAL = 2;
 const MAIN_TABLE = 254;
 const SCOPE_HOST = 254;
 const IPPROTO_ICMP = 1;
+/** The first address of the block that global ones are of; nobody has it. */
+const SOMEWHERE_GLOBAL = '2000::';
 const WHOLE_MARK = 0xffffffff;
 
 /** An address of one of the node's devices that are not ours. */
@@ -93,7 +95,18 @@ export class Network {
     const link = links.find((candidate) => candidate.index === oif);
     if (link === undefined) return null;
     const addresses = (await this.nodeAddresses()).map((address) => address.ip);
-    return { device: link.name, mtu: link.mtu, addresses };
+    return { device: link.name, mtu: link.mtu, addresses, ipv6: await this.#globalIpv6() };
+  }
+
+  /**
+   * The address that the kernel would send the tunnel's packets from. By RFC 6724 it is none that is deprecated or not yet
+   * known to be unique, and a temporary one where the node is set so: the other end's packets have to go where these come
+   * from, or no firewall lets them in.
+   */
+  async #globalIpv6(): Promise<Ip | null> {
+    const route = await this.#engine.routeTo(SOMEWHERE_GLOBAL, TUNNEL_FWMARK).catch(() => null);
+    const ip = route?.type === RTN_UNICAST ? parseIp(route.source ?? '') : null;
+    return ip !== null && isGlobalIpv6(ip) ? ip : null;
   }
 
   /** All addresses of the node but loopback's, link-local ones and those of our own devices. */

@@ -138,6 +138,7 @@ const refusals: Array<[string, Partial<SiteFacts>, Gateway, RegExp[]]> = [
     [
       new RegExp(`^this end behind a ${FULL} or a ${RESTRICTED}$`),
       new RegExp(`^the other end behind a ${FULL} or a ${RESTRICTED} or a ${PORT}$`),
+      /^a global IPv6 address at both ends$/,
       /^a public address/,
     ],
   ],
@@ -159,6 +160,21 @@ for (const [what, more, other, changes] of refusals) {
     });
   });
 }
+
+test('IPv6 is spoken of where an end has it: both ends have to', () => {
+  const [mine, its] = [at('2001:db8:1::2', 4501), at('2001:db8:2::2', 4501)];
+  const [here, there] = [gateway(1, { ipv6: mine }), gateway(2, { natType: SYMMETRIC })];
+  const half = explainRemote(siteFacts(here, [relay(1)]), there, path({}), UNSEEN, NOW);
+  assert.equal(factOf(half, 'May it be direct?', 'own IPv6')?.value, '[2001:db8:1::2]:4501');
+  assert.equal(factOf(half, 'May it be direct?', 'its IPv6')?.value, 'none');
+  const told = wouldChange(siteFacts(here, [relay(1)]), there, path({}), UNSEEN, NOW);
+  assert.ok(told.includes('a global IPv6 address at the other end'), told.join('; '));
+  const both = gateway(2, { natType: SYMMETRIC, ipv6: its });
+  const sections = explainRemote(siteFacts(here, [relay(1)]), both, path({}), UNSEEN, NOW);
+  assert.equal(section(sections, 'May it be direct?')?.verdict, 'yes');
+  const neither = explainRemote(site, theirs, path({}), UNSEEN, NOW);
+  assert.equal(factOf(neither, 'May it be direct?', 'own IPv6'), undefined);
+});
 
 test('relayed: what is waited for, or when it is tried again', () => {
   const holeless = gateway(2, { hole: null });

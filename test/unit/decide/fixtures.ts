@@ -49,6 +49,7 @@ export interface GatewayOptions {
   readonly key?: PublicKey | null;
   readonly probeAddress?: string | null;
   readonly corax?: string | null;
+  readonly ipv6?: HostPort | null;
   readonly created?: number | null;
   readonly config?: Readonly<Record<string, string>>;
   /** No endpoint at all, or one that is not active. */
@@ -73,6 +74,7 @@ export function gateway(number: number, options: GatewayOptions = {}): Gateway {
     publicKey: options.key === undefined ? keyOf(number) : options.key,
     probeAddress: options.probeAddress === null ? null : ip(options.probeAddress ?? `10.${high}.${low}.1`),
     corax: options.corax === undefined ? '0.1.0' : options.corax,
+    ipv6: options.ipv6 ?? null,
     config: options.config ?? {},
   };
   const active = options.active ?? true;
@@ -122,7 +124,7 @@ export function siteFacts(own: Gateway, relays: readonly Gateway[], more: Partia
     handover: null,
     publicKey: site.key,
     probeAddress: site.endpoint.probeAddress,
-    underlay: { device: 'eth0', mtu: 1500, addresses: [ip('192.168.7.2')] },
+    underlay: { device: 'eth0', mtu: 1500, addresses: [ip('192.168.7.2')], ipv6: null },
     nat: null,
     relays: sortRelays(relays.flatMap((of) => relayOf(of) ?? [])),
     relayEndpoints: [],

@@ -105,6 +105,7 @@ describe('the network, as an engine tells of it', () => {
         address(3, '10.0.9.9', 0, 24),
       ],
       rules: async () => [],
+      routeTo: async () => Promise.reject(new Error('ENETUNREACH')),
       routes: async (table: number) => columnsOf(table, []),
       ...more,
     }) as unknown as Engine;
@@ -124,9 +125,27 @@ describe('the network, as an engine tells of it', () => {
       device: 'eth0',
       mtu: 1450,
       addresses: ['192.168.7.2', '2001:db8::2'],
+      ipv6: null,
     });
     assert.deepEqual(asked, [[254, true]]);
     assert.equal(await new Network(engine({})).underlay(), null);
+  });
+
+  it("the IPv6 address is what the tunnel's packets would leave from, if it is a global one", async () => {
+    const routes = async (table: number) => columnsOf(table, [route({ metric: 100 })]);
+    const asked: unknown[] = [];
+    const underlay = (source: string | null, type = 1) => {
+      const routeTo = async (...question: unknown[]) => {
+        asked.push(question);
+        return { ...route({ destination: '::/0', type }), source };
+      };
+      return new Network(engine({ routes, routeTo })).underlay();
+    };
+    assert.equal((await underlay('2001:db8::2'))?.ipv6, '2001:db8::2');
+    assert.deepEqual(asked, [['2000::', 0x1194]]);
+    for (const none of ['fd00::2', 'fe80::2', null]) assert.equal((await underlay(none))?.ipv6, null);
+    assert.equal((await underlay('2001:db8::2', 7))?.ipv6, null, 'unreachable');
+    assert.equal((await new Network(engine({ routes })).underlay())?.ipv6, null, 'no route');
   });
 
   it('reads routes out of their columns: of both families, by device, unreachable, and no other kind', async () => {

@@ -110,6 +110,26 @@ test("a refusal is the peer's whose connection it is, and no others", async (t) 
   assert.equal(board.size, 1);
 });
 
+test('a pluto that hangs is waited for once, not for each connection', async (t) => {
+  let hangs = true;
+  const { roster, board, take } = await rig(t, () => {
+    if (hangs) throw Object.assign(new CoraxError('CORAX_PLUTO', 'no answer'), { errnoName: 'ETIMEDOUT' });
+    return { lines: [] };
+  });
+  for (const number of [1, 2, 3]) {
+    roster.put(peer(number));
+    roster.carry(carry(number));
+  }
+  assert.equal((await board.settle()).size, 3, 'all of them failed');
+  assert.deepEqual(take(), [`make ${nameOf(1)}`]);
+  hangs = false;
+  assert.equal((await board.settle()).size, 0);
+  assert.deepEqual(
+    take(),
+    [1, 2, 3].map((number) => `make ${nameOf(number)}`),
+  );
+});
+
 test('the next agent finds in the book what stands, and tells pluto nothing', async (t) => {
   const first = await rig(t);
   for (const number of [1, 2]) {
