@@ -4,7 +4,7 @@ import { NAT_KINDS, type NatKind } from '../net/nat.js';
 /** What the demo can put an edge behind. */
 export const DEMO_NATS: readonly NatKind[] = NAT_KINDS.filter((kind) => kind !== 'none' && kind !== 'udp-blocked');
 
-const isSymmetric = (kind: NatKind): boolean => kind === 'symmetric' || kind === 'symmetric-sequential';
+const isSymmetric = (kind: NatKind): boolean => kind.startsWith('symmetric');
 /** Linux filters by address and port. */
 const isPortRestricted = (kind: NatKind): boolean => kind === 'port-restricted' || kind === 'linux';
 

@@ -11,6 +11,8 @@ export const NAT_KINDS = [
   'port-restricted',
   'symmetric',
   'symmetric-sequential',
+  'symmetric-block',
+  'symmetric-sequential-block',
   'linux',
   'udp-blocked',
   'none',
@@ -29,6 +31,8 @@ export const NAT_TITLES: Readonly<Record<NatKind, string>> = {
   'port-restricted': 'port-restricted cone',
   symmetric: 'symmetric',
   'symmetric-sequential': 'symmetric, sequential ports',
+  'symmetric-block': "symmetric, a carrier's block of ports",
+  'symmetric-sequential-block': "symmetric, sequential in a carrier's block",
   linux: "Linux's plain masquerade",
   'udp-blocked': 'UDP blocked',
   none: 'none',
@@ -54,6 +58,8 @@ export const PORT_RANGES: ReadonlyArray<readonly [number, number]> = [
 ];
 
 const SEQUENTIAL_PORTS = 400;
+/** What a carrier's NAT gives one subscriber (RFC 7422): the first ports of the range; few, so that a sequence wraps soon. */
+const BLOCK_PORTS = { 'symmetric-block': 512, 'symmetric-sequential-block': 64 } as const;
 
 /** A NAT that is switched off: nothing passes, so nothing that is in flight can make a mapping while rules change. */
 export const NAT_OFF =
@@ -92,11 +98,14 @@ export function natRules(settings: NatSettings, rebound = false): string {
   if (cone || kind === 'symmetric') {
     lines.push(`${fromInside} meta l4proto udp snat ip to ${outside}:${range} fully-random`);
   }
-  if (kind === 'symmetric-sequential') {
-    const next = Array.from({ length: SEQUENTIAL_PORTS }, (_, step) => `${step} : ${first + step}`).join(', ');
-    lines.push(
-      `${fromInside} meta l4proto udp snat ip to ${outside} : numgen inc mod ${SEQUENTIAL_PORTS} map { ${next} }`,
-    );
+  if (kind === 'symmetric-block') {
+    const end = first + BLOCK_PORTS[kind] - 1;
+    lines.push(`${fromInside} meta l4proto udp snat ip to ${outside}:${first}-${end} fully-random`);
+  }
+  if (kind === 'symmetric-sequential' || kind === 'symmetric-sequential-block') {
+    const count = kind === 'symmetric-sequential' ? SEQUENTIAL_PORTS : BLOCK_PORTS[kind];
+    const next = Array.from({ length: count }, (_, step) => `${step} : ${first + step}`).join(', ');
+    lines.push(`${fromInside} meta l4proto udp snat ip to ${outside} : numgen inc mod ${count} map { ${next} }`);
   }
   // Linux keeps a port while it can, so a rebinding has to name others.
   if (kind === 'linux' && rebound) lines.push(`${fromInside} meta l4proto udp masquerade to :${range}`);

@@ -77,6 +77,7 @@ export class Agent {
         story.nat(report);
         this.#refresh();
       },
+      profiled: story.natProfile,
       failed: story.trouble,
       worked: story.overcome,
     });

@@ -4,6 +4,7 @@ import { CoraxError, messageOf } from '../errors.js';
 import { formatHostPort, type HostPort } from '../model/address.js';
 import type { Plane } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
+import type { NatProfile } from '../model/nat-profile.js';
 import type { PublishDeed } from '../model/step.js';
 import { type Logger, peerLogger } from '../telemetry/log.js';
 import type { Metrics, PunchResult } from '../telemetry/metrics.js';
@@ -80,6 +81,13 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       metrics.setNat({ type: type ?? 'unknown', mapping: mapping ?? 'unknown', filtering: filtering ?? 'unknown' });
       for (const { status } of report.servers) metrics.stunRequests.inc({ result: status });
       logger.info({ type, mapping, filtering, udpBlocked: report.udpBlocked }, 'NAT behaviour found');
+    },
+
+    natProfile(profile: NatProfile | null): void {
+      metrics.setNatProfile(profile);
+      if (profile === null) return;
+      const { assignment, step, ports, block, pooling, lifetime } = profile;
+      logger.info({ assignment, step, ports, block, pooling, lifetime }, 'NAT profile');
     },
 
     harvested(gateway: string, hole: HostPort | null): void {

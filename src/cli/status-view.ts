@@ -1,5 +1,6 @@
 /** A status as a person reads it on a terminal. */
 import Table from 'cli-table3';
+import { lifetimeWords, poolingWords, portWords } from '../model/profile-words.js';
 import type { PeerStatus, Status } from '../model/status.js';
 import { byUrgency, type Urgency, urgencyOf } from '../model/urgency.js';
 import { describeNat } from '../model/words.js';
@@ -27,6 +28,7 @@ function renderHead(status: Status, terminal: Terminal, now: number): string {
     ['node', `${status.node}, ${status.role ?? 'no role yet'} of ${status.gateway ?? 'no gateway'}`],
     ['agent', `corax ${status.version}, ${status.driver}, up ${up}`],
     ['NAT', describeNat(nat)],
+    ...profileLines(nat.profile),
   ];
   const indent = ' '.repeat(LABEL_WIDTH);
   const line = (label: string, value: string) =>
@@ -38,6 +40,14 @@ function renderHead(status: Status, terminal: Terminal, now: number): string {
   text.push(sick ? paint(terminal, 'red', storeLine) : storeLine);
   if (peers.length > 0) text.push(line('paths', summary(peers)));
   return text.join('\n');
+}
+
+function profileLines(profile: Status['nat']['profile']): [string, string][] {
+  if (profile === null) return [];
+  const parts = [portWords(profile)];
+  if (profile.pooling === 'arbitrary') parts.push(poolingWords(profile));
+  if (profile.lifetime !== null) parts.push(lifetimeWords(profile.lifetime));
+  return [['ports', parts.join('; ')]];
 }
 
 const COUNTED: readonly (readonly [Urgency, string, string])[] = [

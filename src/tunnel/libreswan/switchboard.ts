@@ -76,8 +76,11 @@ export class Switchboard {
     return this.#of(plane, key).flatMap(({ connection, reqid }) => {
       const { name, initiates } = connection;
       if (!initiates) return [];
-      const rest = this.#ledger.facts(reqid).session ? RENEW_MS : NEGOTIATION_MS;
-      return now - (this.#begunAt.get(name) ?? Number.NEGATIVE_INFINITY) < rest ? [] : [name];
+      const { session, since } = this.#ledger.facts(reqid);
+      const begunFor = now - (this.#begunAt.get(name) ?? Number.NEGATIVE_INFINITY);
+      // Where the way is long, what came up late has not had the time to be answered by then.
+      const isNew = session && Math.abs(Date.now() - since * 1000) < RENEW_MS;
+      return isNew || begunFor < (session ? RENEW_MS : NEGOTIATION_MS) ? [] : [name];
     });
   }
 
