@@ -8,7 +8,7 @@ import { CoraxError } from '#src/errors.js';
 import { DRIVER_DEVICES, type DriverName, type Plane } from '#src/model/names.js';
 import { type PeerStatus, type Status, statusSchema } from '#src/model/status.js';
 import { inside } from './net/apply.js';
-import type { Faults } from './net/faults.js';
+import type { Faults, NatChange } from './net/faults.js';
 import type { NatSettings } from './net/nat.js';
 import type { NatPlan, NodePlan } from './net/plan.js';
 import { hostFirewall } from './net/rules.js';
@@ -188,8 +188,17 @@ export class LabNode {
   }
 
   /** Makes another kind of NAT of it, in place; mappings are forgotten. */
-  async changeNat(kind: NatSettings['kind'], depth = 0): Promise<void> {
-    await this.#faults.changeNat(this.#nat(depth), kind);
+  async changeNat(
+    kind: NatSettings['kind'],
+    { depth = 0, ...more }: NatChange & { depth?: number } = {},
+  ): Promise<void> {
+    await this.#faults.changeNat(this.#nat(depth), kind, more);
+  }
+
+  /** UDP entries that its NAT holds. */
+  async natEntries(depth = 0): Promise<number> {
+    const { stdout } = await run([...inside(this.#nat(depth).namespace), 'conntrack', '-L', '-p', 'udp']);
+    return stdout.split('\n').filter((line) => line.startsWith('udp')).length;
   }
 
   async flushNatConntrack(depth = 0): Promise<void> {

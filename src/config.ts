@@ -45,6 +45,8 @@ interface CommonConfig {
   /** Served on the health address. */
   readonly statusPage: boolean;
   readonly direct: DirectPolicy;
+  /** Openings through NATs that let no packet in first. */
+  readonly hardNat: boolean;
   /** raven's `--forward-node-ip`. */
   readonly forwardNodeIp: boolean;
   readonly logLevel: LogLevel;
@@ -154,6 +156,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
     health,
     statusPage: statusPage(values.statusPage ?? 'auto', health),
     direct: directPolicy(values.direct) ?? ravenDirect(flags) ?? 'auto',
+    hardNat: values.hardNat !== 'off',
     forwardNodeIp: ravenForwardsNodes(flags),
     logLevel: values.logLevel ?? 'info',
   };

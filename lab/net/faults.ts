@@ -7,6 +7,9 @@ import { INET } from './wires.js';
 
 export type Direction = 'both' | 'forth' | 'back';
 
+/** What may change with a NAT's kind. */
+export type NatChange = Partial<Pick<NatSettings, 'ports' | 'idleS'>>;
+
 export class Faults {
   readonly #plan: Plan;
 
@@ -45,8 +48,14 @@ export class Faults {
     await this.#loadNat(nat, { ...nat.settings, ports }, true);
   }
 
-  async changeNat(nat: NatPlan, kind: NatSettings['kind']): Promise<void> {
-    await this.#loadNat(nat, { ...nat.settings, kind }, false);
+  async changeNat(nat: NatPlan, kind: NatSettings['kind'], more: NatChange = {}): Promise<void> {
+    const settings = { ...nat.settings, ...more, kind };
+    if (more.idleS !== undefined) {
+      const names = ['nf_conntrack_udp_timeout', 'nf_conntrack_udp_timeout_stream'];
+      const values = names.map((name) => `net.netfilter.${name}=${more.idleS}`);
+      await run([...inside(nat.namespace), 'sysctl', '-qw', ...values]);
+    }
+    await this.#loadNat(nat, settings, false);
   }
 
   async #loadNat(nat: NatPlan, settings: NatSettings, rebound: boolean): Promise<void> {

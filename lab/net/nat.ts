@@ -46,11 +46,16 @@ export interface NatSettings {
   readonly inside: string;
   /** Public ports are taken from here, both ends included. A rebinding takes another range. */
   readonly ports: readonly [first: number, last: number];
+  /** How long a mapping that nobody uses stays, in seconds; 5 minutes unless given. */
+  readonly idleS?: number;
   /** UDP ports that are forwarded to an inside address, whatever the kind. */
   readonly forwards: ReadonlyArray<{ readonly port: number; readonly to: string }>;
 }
 
 /** Port ranges that a NAT goes through as it is rebound. */
+/** All that a NAT may give out (RFC 4787 4.3): 64,512 ports. */
+export const ALL_PORTS: readonly [number, number] = [1_024, 65_535];
+
 export const PORT_RANGES: ReadonlyArray<readonly [number, number]> = [
   [20_000, 32_999],
   [33_000, 45_999],
@@ -67,7 +72,7 @@ export const NAT_OFF =
 
 /** The whole ruleset of a NAT, as one transaction that replaces an earlier one and forgets its mappings. */
 export function natRules(settings: NatSettings, rebound = false): string {
-  const { kind, outside, inside, ports, forwards } = settings;
+  const { kind, outside, inside, ports, forwards, idleS = 300 } = settings;
   const [first, last] = ports;
   const range = `${first}-${last}`;
   const cone = kind === 'full-cone' || kind === 'restricted-cone' || kind === 'port-restricted';
@@ -76,9 +81,9 @@ export function natRules(settings: NatSettings, rebound = false): string {
   if (cone) {
     lines.push(
       // public port -> inside; inside -> public; public port . remote that was contacted
-      'map eim { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 5m; }',
-      'map eimout { type ipv4_addr . inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 5m; }',
-      'set adf { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 5m; }',
+      `map eim { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout ${idleS}s; }`,
+      `map eimout { type ipv4_addr . inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout ${idleS}s; }`,
+      `set adf { type inet_service . ipv4_addr; flags dynamic,timeout; timeout ${idleS}s; }`,
     );
   }
 

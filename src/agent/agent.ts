@@ -9,6 +9,7 @@ import { OVERLAY } from '../model/overlay.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
 import { Network, type NodeAddress } from '../network/network.js';
+import { Opener } from '../probe/opener.js';
 import { Prober } from '../probe/prober.js';
 import { Slices } from '../store/slices.js';
 import type { StoreBatch } from '../store/store.js';
@@ -22,10 +23,12 @@ import { Handshakes, tapHandshakes } from './handshakes.js';
 import { Loop } from './loop.js';
 import { NatFacts } from './nat-facts.js';
 import { Observer } from './observer.js';
+import { Openings } from './openings.js';
 import type { AgentParts } from './parts.js';
 import { protectedAddresses, sameAddresses, serverAddresses } from './protected.js';
 import { Publisher, type PublishFailure } from './publisher.js';
 import { Remotes } from './remotes.js';
+import { isOpenings, Rendezvous } from './rendezvous.js';
 import { chooseProbeAddress, isCentral, sameForRemotes, siteFacts } from './site.js';
 import type { Story } from './story.js';
 import { SITE, World } from './world.js';
@@ -43,6 +46,7 @@ export class Agent {
   readonly #story: Story;
   readonly #network: Network;
   readonly #prober: Prober;
+  readonly #rendezvous: Rendezvous;
   readonly #executor: Executor;
   readonly #handshakes: Handshakes;
   readonly #observer: Observer;
@@ -70,14 +74,28 @@ export class Agent {
     const nodeAddresses = config.forwardNodeIp ? new NodeAddresses() : null;
     this.gateways = new Gateways(config.node, this.remotes, driver.name, nodeAddresses);
     this.#prober = new Prober(engine);
-    const adapters = { engine, driver, network: this.#network, prober: this.#prober };
+    const opener = new Opener(engine);
+    const openings = new Openings();
+    this.#rendezvous = new Rendezvous({
+      opener,
+      openings,
+      remotes: this.remotes,
+      world: this.world,
+      mark: (owner) => this.#loop.mark(owner),
+      failed: story.trouble,
+      worked: story.overcome,
+    });
+    const adapters = { engine, driver, network: this.#network, prober: this.#prober, opener };
     this.#executor = new Executor(adapters, story.applied, fault);
     this.nat = new NatFacts(this.#stun, engine, {
       changed: (report) => {
         story.nat(report);
         this.#refresh();
       },
-      profiled: story.natProfile,
+      profiled: (profile) => {
+        story.natProfile(profile);
+        this.#refresh();
+      },
       failed: story.trouble,
       worked: story.overcome,
     });
@@ -92,11 +110,17 @@ export class Agent {
       remotes: this.remotes,
       failures: this.failures,
       executor: this.#executor,
+      openings,
       version: driver.name === 'wireguard' ? VERSION : `${VERSION} ${driver.name}`,
       site: () => this.#site,
       own: () => this.gateways.own,
       events: {
-        transition: story.transition,
+        transition: (remote, from, to) => {
+          story.transition(remote, from, to);
+          // Its handshake is looked for more often.
+          if (to.state === 'punching') this.#observer.hurry();
+        },
+        opening: story.opening,
         failed: story.failed,
         publish: (deed) => this.#publisher.publish(deed),
         turned: (steps) => {
@@ -166,6 +190,7 @@ export class Agent {
       if (event.type === 'raw') this.nat.onRaw(event);
       else if (event.type === 'handshake') this.#handshakes.answered(event, Date.now());
       else if (event.type === 'answered') this.#onAnswered();
+      else if (isOpenings(event)) this.#rendezvous.hear(event, this.#site);
       else this.#observer.onEvent(event);
     }
   }
@@ -238,6 +263,7 @@ export class Agent {
       driver: this.#parts.driver.name,
       publicKey: this.#parts.publicKey,
       direct: this.#config.direct,
+      hardNat: this.#config.hardNat,
       own,
       relays: this.gateways.relays,
       remoteEdges: this.gateways.remoteEdges,
@@ -245,6 +271,7 @@ export class Agent {
       underlay: this.#underlay,
       probeAddress: chooseProbeAddress(own, this.#config.node, this.#held, this.#rejectedProbeAddress),
       nat: this.nat.report,
+      portBlock: this.nat.profile?.block === true ? this.nat.profile.ports : null,
       stunHole: this.nat.hole,
       synced: this.gateways.synced,
       unread: this.gateways.unread,
@@ -268,6 +295,7 @@ export class Agent {
     this.#held = await this.#network.nodeAddresses();
     await this.#checkProbeAddress();
     await this.#tapHandshakes();
+    await this.#rendezvous.open(this.#site);
     if (JSON.stringify([this.#underlay, this.#held]) === before) return;
     this.nat.kick();
     this.#refresh();

@@ -221,6 +221,14 @@ export const OPTIONS = {
     expected: 'all, none or auto',
     schema: z.enum(['all', 'none', 'demand', 'auto']),
   }),
+  hardNat: define({
+    flag: '--hard-nat',
+    argument: 'on|off',
+    env: ['CORAX_HARD_NAT'],
+    help: 'on: find a direct path by probing where one NAT is symmetric and the other port-restricted (default: on)',
+    expected: 'on or off',
+    schema: z.enum(['on', 'off']),
+  }),
   logLevel: define({
     flag: '--log-level',
     argument: 'LEVEL',

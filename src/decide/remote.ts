@@ -4,10 +4,13 @@ import type { PlaneFacts, RemoteFacts, Site, SiteFacts } from '../model/facts.js
 import type { Gateway } from '../model/gateway.js';
 import type { Item } from '../model/item.js';
 import { DIRECT_ALL_LIMIT } from '../model/names.js';
+import type { NatType } from '../model/nat.js';
+import type { OpeningMemory } from '../model/opening.js';
 import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
 import { hasDirectPlane, neighbourItems, peer as peerItem, remoteEdgeItems } from './desired.js';
 import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
+import { natVerdict, openedOf, openingDeeds, openingOf, outsideItems } from './hard-nat.js';
 import { hasSession } from './health.js';
 import { privateIpOf } from './ipsec.js';
 import { memberPath } from './members.js';
@@ -22,7 +25,6 @@ import {
   otherDriver,
   ownNatType,
   type PairVerdict,
-  pairVerdict,
   reAdds,
   relayOf,
   siteOf,
@@ -46,9 +48,18 @@ export interface RemoteDecision {
   readonly wakeAt: number;
   /** Something a person should know, or null. */
   readonly complaint: string | null;
+  /** Null but for edge to edge, and where the facts have none. */
+  readonly opening: OpeningMemory | null;
 }
 
-const NOTHING: RemoteDecision = { items: [], deeds: [], path: null, wakeAt: Number.POSITIVE_INFINITY, complaint: null };
+const NOTHING: RemoteDecision = {
+  items: [],
+  deeds: [],
+  path: null,
+  wakeAt: Number.POSITIVE_INFINITY,
+  complaint: null,
+  opening: null,
+};
 
 export function relationTo(site: SiteFacts, gateway: Gateway): Relation {
   if (site.role === 'member')
@@ -156,23 +167,42 @@ function decideEdge(
   site: SiteFacts,
   remote: Site,
   memory: PathMemory,
-  facts: RemoteFacts,
+  before: RemoteFacts,
   now: number,
 ): RemoteDecision {
+  const opening = decideOpeningOf(site, remote, memory, before, now);
+  const facts =
+    opening === null || before.opening === undefined
+      ? before
+      : { ...before, opening: { ...before.opening, memory: opening.memory } };
   const known = pathInput(site, remote, facts, now);
-  const input = { ...known, target: placeToTry(placesToTry(site, remote), memory, now) };
+  const input = { ...known, target: openedOf(facts)?.target ?? placeToTry(placesToTry(site, remote), memory, now) };
   const decision = decidePath(memory, input);
   const answeredInRow = currentProbe(decision.memory, facts.direct)?.answeredInRow ?? 0;
   const session = hasSession(facts.direct.peer, now);
   const candidate = { now, target: input.target, session, answeredInRow, lingers: decision.lingers };
   const items = remoteEdgeItems(site, remote, decision.memory, candidate);
   items.push(...formerDirectItems(site, remote, facts, items, now));
+  items.push(...outsideItems(facts, items));
   const peer = peerItem(site, 'direct', remote, input.target);
   const deeds = decision.deeds.flatMap((deed): Deed[] => {
-    if (deed.op === 'punch') return punch(remote, deed.ttl);
-    return [{ op: deed.op, peer, carries: remote.gateway.subnets, seenRxBytes: facts.direct.peer?.rxBytes ?? 0 }];
+    if (deed.op !== 'punch')
+      return [{ op: deed.op, peer, carries: remote.gateway.subnets, seenRxBytes: facts.direct.peer?.rxBytes ?? 0 }];
+    // What was opened is open: a packet from the tunnel's own port would open another way.
+    return openedOf(facts) === null ? punch(remote, deed.ttl) : [];
   });
-  return { items, deeds, path: decision.memory, wakeAt: decision.wakeAt, complaint: null };
+  // An opening is decided before the path: what the path came to, it has to see.
+  const moved = opening !== null && decision.memory.state !== memory.state;
+  const wakeAt = Math.min(decision.wakeAt, opening?.wakeAt ?? Number.POSITIVE_INFINITY, moved ? now + 1 : Infinity);
+  const said = opening === null ? [] : openingDeeds(remote, opening);
+  const memories = { path: decision.memory, opening: opening?.memory ?? null };
+  return { items, deeds: [...said, ...deeds], wakeAt, complaint: null, ...memories };
+}
+
+function decideOpeningOf(site: SiteFacts, remote: Site, path: PathMemory, facts: RemoteFacts, now: number) {
+  const types = [ownNatType(site), remote.endpoint.natType] as const;
+  const mayTry = forbidden(site) === null;
+  return openingOf(site, remote, facts, path, { now, pair: pairName(site.publicKey, remote.key), types, mayTry });
 }
 
 /**
@@ -190,21 +220,23 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
   const global = globalAddress(site, remote);
   const own = site.self?.endpoint ?? null;
   const localType = ownNatType(site);
+  const opened = openedOf(facts);
   const remoteType = remote.endpoint.natType;
   const local = { natType: localType, key: site.publicKey };
   return {
     now,
     pair: pairName(site.publicKey, remote.key),
-    verdict: verdict(site, remote, localType),
-    target: placesToTry(site, remote)[0] ?? null,
+    verdict: verdict(site, remote, localType, facts),
+    target: opened?.target ?? placesToTry(site, remote)[0] ?? null,
     waitingFor: global === null ? waitingFor(own?.hole ?? null, hole) : null,
     fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan]), ...(global === null ? [] : [own?.ipv6, global])]
+      .concat(opened === null ? [] : [opened.target])
       .map((at) => (at ? formatHostPort(at) : '-'))
-      .concat(`${localType}`, `${remoteType}`, remote.key)
+      .concat(`${localType}`, `${remoteType}`, remote.key, opened?.localPort ? [`${opened.localPort}`] : [])
       .join(' '),
     reAdds: reAdds(local, { natType: remoteType, key: remote.key }),
-    comesLast: comesLast(localType, remoteType),
-    holdsBack: holdsBack(remoteType),
+    comesLast: opened === null && comesLast(localType, remoteType),
+    holdsBack: opened === null && holdsBack(remoteType),
     probed: isCorax(remote.endpoint) && remote.endpoint.probeAddress !== null && site.probeAddress !== null,
     keepsAlive: isCorax(remote.endpoint),
     relay: facts.relay,
@@ -213,24 +245,26 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
   };
 }
 
-function verdict(site: SiteFacts, remote: Site, localType: PathTypes): PairVerdict {
-  if (!hasDirectPlane(site)) return { may: false, reason: 'direct paths are switched off (--direct none)' };
-  if (site.direct === 'auto' && site.crowded) {
-    return {
-      may: false,
-      reason: `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`,
-    };
-  }
-  const central = centralRelay(site.relays);
-  if (site.driver === 'libreswan' && central !== null && !isCorax(central.endpoint)) {
-    return { may: false, reason: "the central relay is raven-agent's: with libreswan that leaves one plane" };
-  }
+function verdict(site: SiteFacts, remote: Site, localType: PathTypes, facts: RemoteFacts): PairVerdict {
+  const reason = forbidden(site);
+  if (reason !== null) return { may: false, reason };
   if (lanAddress(site, remote) !== null) return { may: true, reason: 'both are behind one public address' };
   if (globalAddress(site, remote) !== null) return { may: true, reason: 'both have a global IPv6 address' };
-  return pairVerdict(localType, remote.endpoint.natType);
+  return natVerdict(site, remote, [localType, remote.endpoint.natType], facts);
 }
 
-type PathTypes = Parameters<typeof pairVerdict>[0];
+/** Why this node has no direct plane to anybody; null where it has. */
+function forbidden(site: SiteFacts): string | null {
+  if (!hasDirectPlane(site)) return 'direct paths are switched off (--direct none)';
+  if (site.direct === 'auto' && site.crowded)
+    return `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`;
+  const central = centralRelay(site.relays);
+  if (site.driver === 'libreswan' && central !== null && !isCorax(central.endpoint))
+    return "the central relay is raven-agent's: with libreswan that leaves one plane";
+  return null;
+}
+
+type PathTypes = NatType | null;
 
 /** Both ends start on the later of the two holes, which the store tells both at about the same time. */
 function waitingFor(own: HostPort | null, theirs: HostPort | null): string | null {

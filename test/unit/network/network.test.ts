@@ -12,6 +12,7 @@ import { columnsOf } from './route-columns.js';
 
 interface Found {
   readonly firewall: Record<string, unknown>;
+  readonly outside: Record<string, unknown>;
   readonly items: {
     readonly items: Item[];
     readonly observed: Item[];
@@ -49,6 +50,20 @@ describe('the kernel, in a network namespace of its own', () => {
       },
       flushed: false,
       removal: [null],
+    });
+  });
+
+  it('keeps outside ports through all that happens to the table, and shows them to the next agent', () => {
+    const two = ['203.0.113.20 40003', '203.0.113.30 40002'];
+    assert.deepEqual(found().outside, {
+      withoutTable: [[], true],
+      errors: [null, null, null, null, null, null],
+      added: ['203.0.113.20 40001', '203.0.113.30 40002'],
+      changed: two,
+      found: two,
+      kept: two,
+      left: ['203.0.113.20 40003'],
+      flushed: [],
     });
   });
 
@@ -105,6 +120,7 @@ describe('the network, as an engine tells of it', () => {
         address(3, '10.0.9.9', 0, 24),
       ],
       rules: async () => [],
+      nft: async () => '{"nftables":[]}',
       routeTo: async () => Promise.reject(new Error('ENETUNREACH')),
       routes: async (table: number) => columnsOf(table, []),
       ...more,
