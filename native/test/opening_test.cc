@@ -158,7 +158,7 @@ TEST("messages pass this node's firewall, and count only by the device, to the a
     {"add": {"table": {"family": "ip", "name": "wall"}}},
     {"add": {"chain": {"family": "ip", "table": "wall", "name": "in", "type": "filter", "hook": "input",
                        "prio": 0, "policy": "drop"}}}]})");
-  Netns::run("ip address add 10.8.0.9/24 dev v0 && ip link add d0 type dummy && ip link set d0 up");
+  Netns::run("ip address add 10.8.0.9/24 dev v0 && ip link add d0 type veth peer name d1 && ip link set d0 up");
   Watched<RendezvousSocket> here;
   here.source = std::make_unique<RendezvousSocket>(RendezvousPlace{"v0", ip(nearAddress), 4502}, here.sink());
   net.enterFar();
@@ -195,12 +195,12 @@ TEST("the rendezvous says where it cannot be, and when it is not what it was") {
   };
   CHECK_THROWS(Failure, open("none", nearAddress));
   CHECK_THROWS(Failure, open("v0", "10.8.0.77"));
-  Netns::run("ip link add d0 type dummy && ip address add 10.7.0.1/32 dev d0 && ip link set d0 up");
+  Netns::run("ip link add d0 type veth peer name d1 && ip address add 10.7.0.1/32 dev d0 && ip link set d0 up");
   const RendezvousSocket socket({"d0", ip("10.7.0.1"), 4502}, [](Event&&) { return true; });
   CHECK(socket.fits({"d0", ip("10.7.0.1"), 4502}));
   CHECK(!socket.fits({"d0", ip("10.7.0.1"), 4503}));
   CHECK(!socket.fits({"v0", ip("10.7.0.1"), 4502}));
-  Netns::run("ip link del d0 && ip link add d0 type dummy");
+  Netns::run("ip link del d0 && ip link add d0 type veth peer name d1");
   CHECK(!socket.fits({"d0", ip("10.7.0.1"), 4502}));
 }
 
