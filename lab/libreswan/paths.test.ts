@@ -237,7 +237,7 @@ test('pluto killed with -9 under traffic by the relay: back by itself, at either
   t.diagnostic(`both direct after ${(await bothOn(lab, pair, 'direct')).toFixed(1)} s`);
 });
 
-test('no secret in logs and arguments; --cleanup leaves nothing', async () => {
+test('no secret in logs and arguments; --cleanup leaves nothing', { timeout: 120_000 }, async () => {
   const { a } = pair;
   const said = [readFileSync(a.logFile, 'utf8'), readFileSync(`/proc/${a.plutoPid}/cmdline`, 'utf8')];
   said.push(await whack(a, '--trafficstatus'), readFileSync(join(a.stateDirectory, 'pluto/log'), 'utf8'));

@@ -163,11 +163,16 @@ export class LibreswanDriver implements TunnelDriver {
 
   async destroy(): Promise<void> {
     await this.#keeper.end();
-    for (const plane of PLANES) {
-      const [failure] = await this.#engine.network([{ op: 'link-delete', name: NAMES[plane] }]);
-      if (failure && failure.errnoName !== 'ENODEV') throw failure;
-    }
+    // A device that goes while packets are still on their way by it may hold whoever deletes it for ever: the kernel
+    // waits for the last reference.
     await removeXfrm(this.#engine);
+    const names = PLANES.map((plane) => NAMES[plane]);
+    const failures = await this.#engine.network([
+      ...names.map((name) => ({ op: 'link-set', name, up: false }) as const),
+      ...names.map((name) => ({ op: 'link-delete', name }) as const),
+    ]);
+    const failure = failures.find((each) => each !== null && each.errnoName !== 'ENODEV');
+    if (failure) throw failure;
     await unlink(this.#files.book).catch(() => undefined);
     this.#keeper.close();
   }
