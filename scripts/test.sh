@@ -8,6 +8,7 @@
 # deploy  the image's root file system and the systemd unit
 # metrics what Prometheus makes of the metrics, rules and dashboards, with agents in the lab
 # lab     NATs, WireGuard and agents: on the host's kernel where it can, else in a micro-VM
+# hardnat NATs that let no packet in first, and the ways through them: as the lab
 # cluster whole gateways, of several nodes, and clusters that are half raven: as the lab
 # bench   the design's bars on a clock that counts instructions, in a micro-VM (minutes)
 # full    everything, with the lab's long variants (CORAX_LAB_FULL=1), the Containerfile and arm64
@@ -25,20 +26,21 @@ case $lane in
   deploy) lanes='test/deploy' ;;
   metrics) lanes='test/metrics' ;;
   lab) lanes='test/lab' ;;
+  hardnat) lanes='test/hardnat' ;;
   cluster) lanes='test/cluster' ;;
   bench) lanes='test/bench' ;;
   full)
-    lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/cluster test/bench test/full'
+    lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/hardnat test/cluster test/bench test/full'
     setup=--full
     export CORAX_LAB_FULL=1
     ;;
   all)
-    lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/cluster'
+    lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/hardnat test/cluster'
     # Libreswan's labs take twelve minutes more, the bars five: `libreswan`, `bench` and `full` have them.
     except='test/libreswan/lab.test.ts'
     ;;
   *)
-    echo "test: no lane is called $lane; there are unit, native, kube, libreswan, deploy, metrics, lab, cluster, bench and full" >&2
+    echo "test: no lane is called $lane; there are unit, native, kube, libreswan, deploy, metrics, lab, hardnat, cluster, bench and full" >&2
     exit 2
     ;;
 esac

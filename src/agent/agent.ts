@@ -23,6 +23,7 @@ import { Loop } from './loop.js';
 import { NatFacts } from './nat-facts.js';
 import { Observer } from './observer.js';
 import type { AgentParts } from './parts.js';
+import { PortMapper } from './port-mapper.js';
 import { protectedAddresses, sameAddresses, serverAddresses } from './protected.js';
 import { Publisher, type PublishFailure } from './publisher.js';
 import { Remotes } from './remotes.js';
@@ -36,6 +37,7 @@ export class Agent {
   readonly failures = new Failures();
   readonly gateways: Gateways;
   readonly nat: NatFacts;
+  readonly portMapper: PortMapper;
   readonly startedAt = Date.now();
   readonly #config: AgentConfig;
   readonly #stun: readonly StunServer[];
@@ -50,6 +52,7 @@ export class Agent {
   readonly #loop: Loop;
   readonly #handingOver = new HandingOver(() => this.#refresh());
   #underlay: Underlay | null = null;
+  #router: Ip | null = null;
   #held: NodeAddress[] = [];
   #rejectedProbeAddress: Ip | null = null;
   #servers: ReadonlyMap<Ip, string> = new Map();
@@ -79,6 +82,19 @@ export class Agent {
       },
       failed: story.trouble,
       worked: story.overcome,
+    });
+    this.portMapper = new PortMapper({
+      policy: config.portMapping,
+      driver: driver.name,
+      stateDir: config.stateDir,
+      events: {
+        ...story.portMapping,
+        changed: (mapping) => {
+          story.portMapping.changed(mapping);
+          this.#refresh();
+        },
+      },
+      failed: (error) => story.trouble('port mapping', error),
     });
     const publishing = {
       written: story.published,
@@ -155,7 +171,13 @@ export class Agent {
   async stop(): Promise<void> {
     this.#handingOver.stop();
     this.#publisher.stop();
-    await Promise.all([this.nat.stop(), this.#observer.stop(), this.#parts.store.stop(), this.#first]);
+    await Promise.all([
+      this.nat.stop(),
+      this.portMapper.stop(),
+      this.#observer.stop(),
+      this.#parts.store.stop(),
+      this.#first,
+    ]);
     await this.#loop.stop();
     this.#parts.driver.stop?.();
   }
@@ -220,6 +242,7 @@ export class Agent {
     this.#site = this.#gather();
     if (this.#site.synced !== before.synced || !sameForRemotes(before, this.#site)) this.#loop.markAll();
     else this.#loop.mark(SITE);
+    this.portMapper.follow(this.#site.role === 'edge' && this.#site.synced ? this.#router : null);
     this.nat.needHole(this.#site.role === 'edge' && this.#site.relays.length === 0 && this.#site.synced);
   }
 
@@ -244,6 +267,7 @@ export class Agent {
       underlay: this.#underlay,
       probeAddress: chooseProbeAddress(own, this.#config.node, this.#held, this.#rejectedProbeAddress),
       nat: this.nat.report,
+      mapped: this.portMapper.external,
       stunHole: this.nat.hole,
       synced: this.gateways.synced,
       unread: this.gateways.unread,
@@ -262,13 +286,15 @@ export class Agent {
   }
 
   async #lookAtNetwork(): Promise<void> {
-    const before = JSON.stringify([this.#underlay, this.#held]);
+    const before = JSON.stringify([this.#underlay, this.#held, this.#router]);
     this.#underlay = await this.#network.underlay();
     this.#held = await this.#network.nodeAddresses();
+    this.#router = await this.#network.router();
     await this.#checkProbeAddress();
     await this.#tapHandshakes();
-    if (JSON.stringify([this.#underlay, this.#held]) === before) return;
+    if (JSON.stringify([this.#underlay, this.#held, this.#router]) === before) return;
     this.nat.kick();
+    this.portMapper.kick();
     this.#refresh();
   }
 

@@ -21,6 +21,7 @@ export interface SiteInputs {
   readonly underlay: Underlay | null;
   readonly probeAddress: Ip | null;
   readonly nat: NatReport | null;
+  readonly mapped: HostPort | null;
   readonly stunHole: HostPort | null;
   readonly synced: boolean;
   readonly unread: boolean;

@@ -20,7 +20,7 @@ import {
   type PathMemory,
   planeOf,
 } from './path.js';
-import { centralRelay, isCorax } from './relations.js';
+import { centralRelay, isCorax, localNatType } from './relations.js';
 import { pathInput, type Relation, relationTo, unanswered } from './remote.js';
 import { ATTEMPT_MS, DIFFER_MS, UNPROVEN_MS } from './timing.js';
 
@@ -92,7 +92,7 @@ function explainPair(site: SiteFacts, remote: Site, input: PathInput): Explained
 
 /** As {@link pathInput} takes it. */
 export function ownNatType(site: SiteFacts) {
-  return site.nat?.type ?? site.self?.endpoint.natType ?? null;
+  return localNatType(site);
 }
 
 function explainPlanes(remote: Site, path: PathMemory, input: PathInput): ExplainedSection[] {

@@ -17,8 +17,10 @@ import { holeFields } from './publish.js';
 import {
   centralRelay,
   comesLast,
+  comesToMapped,
   holdsBack,
   isCorax,
+  localNatType,
   otherDriver,
   type PairVerdict,
   pairVerdict,
@@ -179,9 +181,10 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
   const { hole } = remote.endpoint;
   const lan = lanAddress(site, remote);
   const own = site.self?.endpoint ?? null;
-  const localType = site.nat?.type ?? own?.natType ?? null;
+  const localType = localNatType(site);
   const remoteType = remote.endpoint.natType;
   const local = { natType: localType, key: site.publicKey };
+  const comes = comesToMapped(own, remote.endpoint);
   return {
     now,
     pair: pairName(site.publicKey, remote.key),
@@ -192,8 +195,9 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
       .map((at) => (at ? formatHostPort(at) : '-'))
       .concat(`${localType}`, `${remoteType}`, remote.key)
       .join(' '),
-    reAdds: reAdds(local, { natType: remoteType, key: remote.key }),
-    comesLast: comesLast(localType, remoteType),
+    reAdds: comes ?? reAdds(local, { natType: remoteType, key: remote.key }),
+    comesLast: comes === null ? comesLast(localType, remoteType) : !comes,
+    isMapped: comes === false,
     holdsBack: holdsBack(remoteType),
     probed: isCorax(remote.endpoint) && remote.endpoint.probeAddress !== null && site.probeAddress !== null,
     keepsAlive: isCorax(remote.endpoint),
