@@ -35,7 +35,7 @@ export class Miniupnpd {
   #process: ChildProcess | null = null;
 
   /** @param directory for its configuration and its log */
-  constructor({ namespace }: NatPlan, { natPmp, upnp }: RouterOptions, directory: string) {
+  constructor({ namespace }: Pick<NatPlan, 'namespace'>, { natPmp, upnp }: RouterOptions, directory: string) {
     this.#namespace = namespace;
     this.#config = join(directory, `${namespace}.conf`);
     this.#log = join(directory, `${namespace}.log`);

@@ -4,6 +4,7 @@ import { NodeAddresses } from '../decide/node-addresses.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
+import type { Gateway } from '../model/gateway.js';
 import { DRIVER_DEVICES } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
@@ -89,6 +90,7 @@ export class Agent {
       stateDir: config.stateDir,
       events: {
         ...story.portMapping,
+        settled: () => this.#refresh(),
         changed: (mapping) => {
           story.portMapping.changed(mapping);
           this.#refresh();
@@ -242,7 +244,7 @@ export class Agent {
     this.#site = this.#gather();
     if (this.#site.synced !== before.synced || !sameForRemotes(before, this.#site)) this.#loop.markAll();
     else this.#loop.mark(SITE);
-    this.portMapper.follow(this.#site.role === 'edge' && this.#site.synced ? this.#router : null);
+    if (this.#site.synced) this.portMapper.follow(this.#site.role === 'edge' ? this.#router : null);
     this.nat.needHole(this.#site.role === 'edge' && this.#site.relays.length === 0 && this.#site.synced);
   }
 
@@ -267,12 +269,16 @@ export class Agent {
       underlay: this.#underlay,
       probeAddress: chooseProbeAddress(own, this.#config.node, this.#held, this.#rejectedProbeAddress),
       nat: this.nat.report,
-      mapped: this.portMapper.external,
+      mapped: this.portMapper.external(this.#ownMapping(own)),
       stunHole: this.nat.hole,
       synced: this.gateways.synced,
       unread: this.gateways.unread,
     });
     return { ...facts, ...this.#handingOver.follow(facts, Date.now()) };
+  }
+
+  #ownMapping(own: Gateway | null): HostPort | null {
+    return own?.endpoints.find(({ nodeName }) => nodeName === this.#config.node)?.mapped ?? null;
   }
 
   /**

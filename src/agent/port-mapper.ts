@@ -27,7 +27,8 @@ export interface PortMapperOptions {
 export class PortMapper {
   readonly #options: PortMapperOptions;
   readonly #protocols: readonly MappingProtocol[];
-  #wanted: Ip | null = null;
+  /** Undefined: nobody said yet. */
+  #wanted: Ip | null | undefined;
   #keeper: MappingKeeper | null = null;
   /** One change of router at a time: the old one gets its mapping back first. */
   #turn: Promise<void> = Promise.resolve();
@@ -42,9 +43,10 @@ export class PortMapper {
     return this.#keeper?.state ?? null;
   }
 
-  /** Where the router maps the tunnel's port to. */
-  get external(): HostPort | null {
-    return this.state?.mapping?.external ?? null;
+  /** Where the router maps the tunnel's port to. Until it was asked, what an earlier run has published stands. */
+  external(published: HostPort | null): HostPort | null {
+    if (this.#protocols.length === 0 || this.#wanted === null) return null;
+    return this.state?.asked === true ? (this.state.mapping?.external ?? null) : published;
   }
 
   /** From whom there is to be a mapping; null: from nobody. */

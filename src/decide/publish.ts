@@ -37,7 +37,8 @@ export function ownFields(site: SiteFacts, gateway: Gateway, coraxVersion: strin
 /** A mapping counts once it is the hole: before, others are still sent elsewhere. Without it the type may be unknown. */
 function natTypeToPublish(site: SiteFacts, endpoint: TunnelEndpoint): NatType | null {
   if (site.mapped !== null && sameHostPort(site.mapped, endpoint.hole)) return MAPPED_TYPE;
-  return site.nat?.type ?? (endpoint.mapped === null ? null : 'Undefined');
+  const isOver = site.mapped === null && endpoint.mapped !== null && endpoint.natType === MAPPED_TYPE;
+  return site.nat?.type ?? (isOver ? 'Undefined' : null);
 }
 
 /** Nobody else tells where an edge is when there is no relay to see it; raven's tells nobody. */

@@ -27,6 +27,8 @@ export interface PortMapping {
 
 /** How the asking stands. */
 export interface MappingState {
+  /** The router was asked, and answered or did not. */
+  readonly asked: boolean;
   readonly mapping: PortMapping | null;
   /** One sentence: why there is none, or what stands. */
   readonly reason: string;

@@ -13,6 +13,8 @@ export type MappingResult = 'granted' | 'refused' | 'silent' | 'unsupported';
 export interface KeeperEvents {
   /** A mapping came, changed or went. */
   readonly changed: (mapping: PortMapping | null) => void;
+  /** The router was asked for the first time. */
+  readonly settled: () => void;
   /** One question and what came of it. */
   readonly asked: (protocol: MappingProtocol, result: MappingResult) => void;
   /** The router no longer had what it had granted. */
@@ -65,7 +67,7 @@ export class MappingKeeper {
   readonly #pace: Pace;
   readonly #random: () => number;
   readonly #abort = new AbortController();
-  #state: MappingState = { mapping: null, reason: 'the router is being asked' };
+  #state: MappingState = { asked: false, mapping: null, reason: 'the router is being asked' };
   #running: Promise<void> | null = null;
   /** Ends the present sleep early. */
   #wake = new AbortController();
@@ -133,14 +135,17 @@ export class MappingKeeper {
   /** By the first protocol that grants. */
   async #obtain(): Promise<Grant | null> {
     const reasons: string[] = [];
+    let closed: MapOutcome | null = null;
     for (const client of this.#options.clients) {
-      const outcome = await this.#ask(client, this.#options.wish);
+      const outcome: MapOutcome =
+        closed !== null && client.atRouterPort ? closed : await this.#ask(client, this.#options.wish);
       if (outcome.kind === 'granted') return this.#take(client, outcome);
       if (this.#ended) {
         // It may have been granted unheard.
         await client.release(this.#options.wish);
         return null;
       }
+      if (outcome.kind === 'unsupported' && outcome.closed) closed = outcome;
       reasons.push(`${MAPPING_TITLES[client.name]}: ${whyNot(outcome)}`);
     }
     this.#tell(null, `${this.#options.router} grants none (${reasons.join('; ')})`);
@@ -206,11 +211,12 @@ export class MappingKeeper {
   }
 
   #tell(mapping: PortMapping | null, reason: string): void {
-    const before = this.#state.mapping;
-    this.#state = { mapping, reason };
+    const { mapping: before, asked } = this.#state;
+    this.#state = { asked: true, mapping, reason };
     const same =
       sameHostPort(before?.external ?? null, mapping?.external ?? null) && before?.protocol === mapping?.protocol;
     if (!same) this.#options.events.changed(mapping);
+    if (!asked) this.#options.events.settled();
   }
 
   async #sleep(ms: number): Promise<void> {

@@ -17,6 +17,7 @@ export interface NatPmpOptions extends RouterLink {
 
 export class NatPmpClient implements MappingClient {
   readonly name = 'nat-pmp';
+  readonly atRouterPort = true;
   readonly checkEveryMs = CHECK_EVERY_MS;
   readonly #options: NatPmpOptions;
   readonly #ask: Ask;
@@ -87,7 +88,7 @@ export class NatPmpClient implements MappingClient {
     this.#observe(answer.epoch);
     if (answer.kind !== 'error') return null;
     return answer.name === 'Unsupported Version' || answer.name === 'Unsupported opcode'
-      ? { kind: 'unsupported' }
+      ? { kind: 'unsupported', closed: false }
       : { kind: 'refused', reason: answer.name };
   }
 
@@ -97,5 +98,5 @@ export class NatPmpClient implements MappingClient {
 }
 
 function noAnswer({ kind }: Answer<NatPmpAnswer>): MapOutcome {
-  return { kind: kind === 'closed' ? 'unsupported' : 'silent' };
+  return kind === 'closed' ? { kind: 'unsupported', closed: true } : { kind: 'silent' };
 }

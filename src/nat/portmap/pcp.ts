@@ -21,6 +21,7 @@ export interface PcpOptions extends RouterLink {
 
 export class PcpClient implements MappingClient {
   readonly name = 'pcp';
+  readonly atRouterPort = true;
   readonly checkEveryMs = CHECK_EVERY_MS;
   readonly #options: PcpOptions;
   readonly #ask: Ask;
@@ -33,14 +34,14 @@ export class PcpClient implements MappingClient {
 
   async map(wish: Wish, signal: AbortSignal): Promise<MapOutcome> {
     const answer = await this.#request(wish, LIFETIME_S, TRIES, signal);
-    if (answer.kind === 'closed') return { kind: 'unsupported' };
+    if (answer.kind === 'closed') return { kind: 'unsupported', closed: true };
     if (answer.kind === 'silent') return { kind: 'silent' };
     const { value } = answer;
-    if (value.kind === 'other-version') return { kind: 'unsupported' };
+    if (value.kind === 'other-version') return NOT_SPOKEN;
     if (value.kind === 'announce') return { kind: 'silent' };
     this.#observe(value.epoch);
     if (value.kind === 'error') {
-      return UNSUPPORTED.has(value.name) ? { kind: 'unsupported' } : { kind: 'refused', reason: value.name };
+      return UNSUPPORTED.has(value.name) ? NOT_SPOKEN : { kind: 'refused', reason: value.name };
     }
     if (value.lifetime === 0) return { kind: 'refused', reason: 'a lifetime of 0' };
     return { kind: 'granted', external: value.external, lifetimeS: value.lifetime };
@@ -105,6 +106,7 @@ export class PcpClient implements MappingClient {
   }
 }
 
+const NOT_SPOKEN: MapOutcome = { kind: 'unsupported', closed: false };
 const UNSUPPORTED: ReadonlySet<string> = new Set(['UNSUPP_VERSION', 'UNSUPP_OPCODE', 'UNSUPP_PROTOCOL']);
 
 function same(a: Uint8Array, b: Uint8Array): boolean {

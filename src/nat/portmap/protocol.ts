@@ -14,12 +14,14 @@ export type MapOutcome =
   /** It was understood, and refused. */
   | { readonly kind: 'refused'; readonly reason: string }
   /** The router does not speak this protocol: it says so, or its port is closed. */
-  | { readonly kind: 'unsupported' }
+  | { readonly kind: 'unsupported'; readonly closed: boolean }
   | { readonly kind: 'silent' };
 
 /** Of one router, for one port; it remembers what the router said of itself. */
 export interface MappingClient {
   readonly name: MappingProtocol;
+  /** It is spoken at {@link ROUTER_PORT}: where that is closed, nobody there speaks another. */
+  readonly atRouterPort: boolean;
   /** How often the router may be asked whether it still has what it granted. */
   readonly checkEveryMs: number;
   /** Asks for a mapping, or for more time for the one that stands. Never rejects. */

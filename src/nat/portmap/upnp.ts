@@ -30,6 +30,7 @@ interface Service {
 
 export class UpnpClient implements MappingClient {
   readonly name = 'upnp';
+  readonly atRouterPort = false;
   readonly checkEveryMs = CHECK_EVERY_MS;
   readonly #options: UpnpOptions;
   readonly #discover: Discover;
