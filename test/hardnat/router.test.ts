@@ -65,11 +65,11 @@ async function build(): Promise<void> {
 }
 
 /** What a stranger hears who sends to the mapped place: who answered, or nobody. */
-async function strangerHears(port: number): Promise<string> {
+async function strangerHears(port: number, from = 0): Promise<string> {
   const script = `
     const socket = require('node:dgram').createSocket('udp4');
     socket.on('message', (bytes, from) => { console.log(bytes + ' from ' + from.address + ':' + from.port); process.exit(); });
-    socket.bind(0, () => socket.send('hello', ${port}, '${OUTSIDE}'));
+    socket.bind(${from}, () => socket.send('hello', ${port}, '${OUTSIDE}'));
     setTimeout(() => { console.log('nobody'); process.exit(); }, 1000);`;
   return (await run([...inside('world'), process.execPath, '-e', script])).stdout.trim();
 }
@@ -170,6 +170,16 @@ function tests(): void {
       assert.equal(kept.told.at(-1), null);
     });
   }
+
+  test('who was spoken to first, by another port of the NAT, gets in too', async () => {
+    const port = 7000;
+    await new Promise((sent) => tunnel.send('first', port, STRANGER, sent));
+    const kept = keep([pcp()], TOLD);
+    await until(() => kept.told.length > 0);
+    // The router has an entry of these two already, and gives the stranger another port on the inside.
+    assert.equal(await strangerHears(WISH.externalPort, port), `hello back from ${OUTSIDE}:${WISH.externalPort}`);
+    await kept.keeper.stop();
+  });
 
   test('an agent that was killed finds its mapping again by its nonce, and nobody else takes it away', async () => {
     const signal = AbortSignal.timeout(30_000);
