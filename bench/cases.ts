@@ -1,5 +1,8 @@
 import { eventLoopCase, memoryCase } from './cases/agent.js';
-import { edgesCase, harvestCase, loopCase } from './cases/loop.js';
+import { directCase } from './cases/direct.js';
+import { libreswanCase } from './cases/libreswan.js';
+import { edgesCase, harvestCase, loopCase, startCase } from './cases/loop.js';
+import { scrapeCase } from './cases/scrape.js';
 import { throughputCase } from './cases/throughput.js';
 import { deltaCase, programCase, snapshotCase } from './cases/wireguard.js';
 import type { Case } from './model.js';
@@ -11,7 +14,11 @@ export const CASES: readonly Case[] = [
   loopCase,
   harvestCase,
   edgesCase,
+  startCase,
   throughputCase,
+  directCase,
+  libreswanCase,
+  scrapeCase,
   eventLoopCase,
   memoryCase,
 ];

@@ -10,7 +10,7 @@
 export type Clock = 'instructions' | 'wall' | 'processor' | 'count';
 
 /** `ms` are milliseconds of the clock. */
-export type Unit = 'ms' | 'KiB' | 'messages' | 'writes' | 'Mbit/s' | 's';
+export type Unit = 'ms' | 'KiB' | 'packets' | 's';
 
 /** The work of one task. Scale counts peers or gateways. */
 export interface Subject {
@@ -66,3 +66,11 @@ export const FLOOR = 'raw C';
 
 /** The program that speaks for thousands of edges. */
 export const LOAD = 'load generator';
+
+/** What most programs in Node make their metrics with. */
+export const PROM_CLIENT = 'prom-client';
+
+export const FORKED_IP = 'forked ip';
+
+/** Who needs no program of their own. */
+export const THERE: readonly string[] = ['forked wg', FORKED_IP, 'bare WireGuard', PROM_CLIENT];

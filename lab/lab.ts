@@ -151,7 +151,10 @@ export class Lab {
   async destroy(): Promise<void> {
     for (const traffic of this.#traffic) traffic.kill();
     await Promise.all(this.nodes.map((node) => node.kill9()));
-    for (const node of this.nodes) node.killPluto();
+    for (const node of this.nodes) {
+      node.killPluto();
+      node.keepPlutoLog();
+    }
     await this.stun?.stop();
     await removeNamespaces();
     rmSync(this.directory, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /** A node of the lab: its namespace, its agent, what its agent says. */
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { CoraxError } from '#src/errors.js';
 import { DRIVER_DEVICES, type DriverName, type Plane } from '#src/model/names.js';
 import { type PeerStatus, type Status, statusSchema } from '#src/model/status.js';
 import { inside } from './net/apply.js';
-import type { Faults } from './net/faults.js';
+import type { Faults, NatChange } from './net/faults.js';
 import type { NatSettings } from './net/nat.js';
 import type { NatPlan, NodePlan } from './net/plan.js';
 import { hostFirewall } from './net/rules.js';
@@ -126,6 +126,12 @@ export class LabNode {
     if (pid !== null && isAlive(pid)) process.kill(pid, 'SIGKILL');
   }
 
+  /** pluto's log, beside the agent's, before the node's folder goes. */
+  keepPlutoLog(): void {
+    const log = join(this.stateDirectory, 'pluto/log');
+    if (existsSync(log)) copyFileSync(log, this.logFile.replace(/log$/, 'pluto.log'));
+  }
+
   async restart(how: 'stop' | 'kill9' = 'stop', extra: readonly string[] = []): Promise<void> {
     await (how === 'stop' ? this.stop() : this.kill9());
     await this.startAgent(extra);
@@ -182,8 +188,17 @@ export class LabNode {
   }
 
   /** Makes another kind of NAT of it, in place; mappings are forgotten. */
-  async changeNat(kind: NatSettings['kind'], depth = 0): Promise<void> {
-    await this.#faults.changeNat(this.#nat(depth), kind);
+  async changeNat(
+    kind: NatSettings['kind'],
+    { depth = 0, ...more }: NatChange & { depth?: number } = {},
+  ): Promise<void> {
+    await this.#faults.changeNat(this.#nat(depth), kind, more);
+  }
+
+  /** UDP entries that its NAT holds. */
+  async natEntries(depth = 0): Promise<number> {
+    const { stdout } = await run([...inside(this.#nat(depth).namespace), 'conntrack', '-L', '-p', 'udp']);
+    return stdout.split('\n').filter((line) => line.startsWith('udp')).length;
   }
 
   async flushNatConntrack(depth = 0): Promise<void> {

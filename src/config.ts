@@ -48,6 +48,8 @@ interface CommonConfig {
   readonly direct: DirectPolicy;
   /** Whether, and how, the router is asked to map the tunnel's port. */
   readonly portMapping: MappingPolicy;
+  /** Openings through NATs that let no packet in first. */
+  readonly hardNat: boolean;
   /** raven's `--forward-node-ip`. */
   readonly forwardNodeIp: boolean;
   readonly logLevel: LogLevel;
@@ -158,6 +160,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
     statusPage: statusPage(values.statusPage ?? 'auto', health),
     direct: directPolicy(values.direct) ?? ravenDirect(flags) ?? 'auto',
     portMapping: values.portMapping ?? 'auto',
+    hardNat: values.hardNat !== 'off',
     forwardNodeIp: ravenForwardsNodes(flags),
     logLevel: values.logLevel ?? 'info',
   };

@@ -296,6 +296,30 @@ export interface RawPacket {
   readonly payload: Uint8Array;
 }
 
+export interface FanOptions {
+  readonly id: number;
+  readonly address: string;
+  readonly port: number;
+  readonly sockets: number;
+  /** 1–255 */
+  readonly ttl: number;
+  readonly fwmark: number;
+  readonly token: Uint8Array;
+  /** Up to 60,000. */
+  readonly lifeMs: number;
+}
+
+export interface SprayOptions {
+  readonly id: number;
+  readonly sourcePort: number;
+  readonly address: string;
+  /** Both included. */
+  readonly first: number;
+  readonly last: number;
+  readonly count: number;
+  readonly token: Uint8Array;
+}
+
 export interface ProbeTarget {
   /** Chosen by the caller, unique, 0–2^32−1; names the target in every answer. */
   readonly id: number;
@@ -366,10 +390,16 @@ export type NativeEvent =
   | { readonly type: 'handshake'; readonly address: string; readonly port: number; readonly rttMs: number }
   /** This node answered handshakes of others: told at most ten times a second, however many there were. */
   | { readonly type: 'answered' }
+  /** A message of another agent's came in by the tunnel. Of a flood some are dropped, as of 'raw'. */
+  | { readonly type: 'rendezvous'; readonly address: string; readonly payload: Uint8Array }
+  /** A fan ended: the first right probe came to its socket on localPort, sent to outsidePort; or none did, both are 0. */
+  | { readonly type: 'fan'; readonly id: number; readonly localPort: number; readonly outsidePort: number }
+  /** A spray ended: of all its probes so many were sent, and so many could not be. */
+  | { readonly type: 'spray'; readonly id: number; readonly sent: number; readonly failed: number }
   /**
    * The kernel dropped netlink events (ENOBUFS), the queue to JavaScript was full, or a socket failed: look at
-   * everything again. What failed is gone: watchNetwork(), watchXfrm(), rawOpen(), stunTap() and probeSet() open it anew,
-   * the last without the targets of before, which probeSnapshot() then does not list.
+   * everything again. What failed is gone: watchNetwork(), watchXfrm(), rawOpen(), stunTap(), rendezvousOpen() and
+   * probeSet() open it anew, the last without the targets of before, which probeSnapshot() then does not list.
    */
   | { readonly type: 'overrun' };
 
@@ -445,6 +475,30 @@ export interface Engine {
    * 100 ns a packet.
    */
   handshakeTap(options: { readonly device: string; readonly ports: readonly number[] } | null): Promise<void>;
+
+  /**
+   * Opens the rendezvous: 'rendezvous' events for what comes in by the device, from and to the port, of 1 to 64 bytes, to
+   * the address, before this node's own firewall. IPv4. Replaces what was open before, null closes it; the same again is no
+   * error. CORAX_SOCKET ENODEV, EADDRNOTAVAIL where device or address are not there.
+   */
+  rendezvousOpen(
+    place: { readonly device: string; readonly address: string; readonly port: number } | null,
+  ): Promise<void>;
+  /** From there to the same port there; it leaves by the device whatever the routes say. */
+  rendezvousSend(
+    messages: ReadonlyArray<{ readonly address: string; readonly payload: Uint8Array }>,
+  ): Promise<Array<NativeError | null>>;
+
+  /**
+   * Opens up to 512 UDP sockets towards one place, 32 every 5 ms, each with one packet of that TTL, and waits for a probe
+   * with the token (8 bytes) to one of them: one 'fan' event, after which no socket is left. An id is taken until
+   * openingEnd(); CORAX_SOCKET EEXIST, and EBUSY where 16 are.
+   */
+  fanOpen(options: FanOptions): Promise<void>;
+  /** Sends up to 2,048 probes with the token by the raw socket, to as many random ports, 32 every 25 ms: one 'spray' event. */
+  sprayStart(options: SprayOptions): Promise<void>;
+  /** Ends the fan or spray, at whatever stage, and frees its id; none is no error. */
+  openingEnd(id: number): Promise<void>;
 
   /** Adds or changes targets (by id; counters and RTT stay where source, destination and tos stay). */
   probeSet(targets: readonly ProbeTarget[]): Promise<void>;

@@ -15,8 +15,14 @@ function parsed(input: unknown): Gateway {
 }
 
 export function relayGateway(): Gateway {
-  const { node, address, key } = RELAY;
-  return parsed({
+  return parsed(relayObject(RELAY.key));
+}
+
+/** @param key null = its agent has not said it yet */
+export function relayObject(key: string | null) {
+  const { node, address } = RELAY;
+  const config = { ...(key === null ? {} : { publicKey: key }), corax: '0.1.0', probeAddress: '172.20.0.1' };
+  return {
     apiVersion: 'raven.openyurt.io/v1beta1',
     kind: 'Gateway',
     metadata: { name: 'relay' },
@@ -24,12 +30,12 @@ export function relayGateway(): Gateway {
       endpoints: [
         {
           ...{ nodeName: node, type: 'tunnel', underNAT: false, natType: 'Undefined', publicIP: address },
-          ...{ publicPort: 4500, config: { publicKey: key, corax: '0.1.0', probeAddress: '172.20.0.1' } },
+          ...{ publicPort: 4500, config },
         },
       ],
     },
     status: { nodes: [{ nodeName: node, privateIP: address, subnets: ['172.20.0.0/24'] }] },
-  });
+  };
 }
 
 export function edgeName(index: number): string {
@@ -38,10 +44,14 @@ export function edgeName(index: number): string {
 
 /** @param move which hole it has by now, null = none that is known; @param site which subnet; @param keyed whose key it has */
 export function edgeGateway(index: number, move: number | null = 0, site = index, keyed = peer(index)): Gateway {
+  return parsed(edgeObject(index, move, site, keyed));
+}
+
+export function edgeObject(index: number, move: number | null = 0, site = index, keyed = peer(index)) {
   const { address, port } = peer(index, move ?? 0);
   const name = edgeName(index);
   const subnet = `10.${site >> 8}.${site & 255}`;
-  return parsed({
+  return {
     apiVersion: 'raven.openyurt.io/v1beta1',
     kind: 'Gateway',
     metadata: { name },
@@ -55,5 +65,5 @@ export function edgeGateway(index: number, move: number | null = 0, site = index
       ],
     },
     status: { nodes: [{ nodeName: `${name}-node`, privateIP: '192.168.0.2', subnets: [`${subnet}.0/24`] }] },
-  });
+  };
 }

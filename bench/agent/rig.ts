@@ -6,6 +6,7 @@ import { Executor } from '#src/agent/executor.js';
 import { Failures } from '#src/agent/failures.js';
 import { Gateways } from '#src/agent/gateways.js';
 import { Loop } from '#src/agent/loop.js';
+import { Openings } from '#src/agent/openings.js';
 import { Publisher } from '#src/agent/publisher.js';
 import { Remotes } from '#src/agent/remotes.js';
 import { sameForRemotes, siteFacts } from '#src/agent/site.js';
@@ -15,6 +16,7 @@ import type { SiteFacts } from '#src/model/facts.js';
 import type { Gateway } from '#src/model/gateway.js';
 import type { PublicKey } from '#src/model/key.js';
 import { Network } from '#src/network/network.js';
+import { Opener } from '#src/probe/opener.js';
 import { Prober } from '#src/probe/prober.js';
 import type { EndpointPatch, GatewayStore } from '#src/store/store.js';
 import { WireguardDriver } from '#src/tunnel/wireguard.js';
@@ -75,11 +77,13 @@ export class Rig {
       world: this.world,
       remotes: this.remotes,
       failures: new Failures(),
-      executor: new Executor({ engine, driver, network, prober }, () => {}),
+      executor: new Executor({ engine, driver, network, prober, opener: new Opener(engine) }, () => {}),
       version: '0.1.0',
       site: () => this.#site,
       own: () => this.gateways.own,
+      openings: new Openings(),
       events: {
+        opening: () => undefined,
         transition: () => {},
         failed: ({ error }) => {
           throw error;
@@ -144,11 +148,13 @@ export class Rig {
       driver: 'wireguard',
       publicKey: this.#key,
       direct: 'auto',
+      hardNat: true,
+      portBlock: null,
       own: this.gateways.own,
       relays: this.gateways.relays,
       remoteEdges: this.gateways.remoteEdges,
       relayEndpoints: [],
-      underlay: { device: 'eth0', mtu: 1500, addresses: address === null ? [] : [address] },
+      underlay: { device: 'eth0', mtu: 1500, addresses: address === null ? [] : [address], ipv6: null },
       probeAddress: this.gateways.own?.active?.probeAddress ?? null,
       nat: null,
       mapped: null,

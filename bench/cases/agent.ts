@@ -5,7 +5,7 @@ import type { Case, Figure } from '../model.js';
 import { ROOT } from '../root.js';
 
 /** Ends with this process, however that one ends. */
-const BOUND = ['setpriv', '--pdeathsig', 'KILL', '--'];
+export const BOUND = ['setpriv', '--pdeathsig', 'KILL', '--'];
 
 async function numbers(program: string, scale: number): Promise<number[]> {
   const path = join(ROOT, `dist/bench/agent/${program}.js`);

@@ -1,7 +1,9 @@
 /** The agent's own work, on this clock. */
+
+import { byCorax, byPromClient, scrapedPeer } from '../agent/scraped.js';
 import { edgeWith, holesMove, relayWith, start, subnetsChange } from '../agent/work.js';
-import type { Task } from '../model.js';
-import { settle } from './contender.js';
+import { PROM_CLIENT, type Task } from '../model.js';
+import { millisecondsSince, settle } from './contender.js';
 
 export async function agentTask({ what, scale, times }: Task): Promise<number[]> {
   const values: number[] = [];
@@ -18,4 +20,20 @@ export async function agentTask({ what, scale, times }: Task): Promise<number[]>
     await rig?.stop();
   }
   return values;
+}
+
+/** All that is said of so many peers, as text. */
+export async function scrapeTask(who: string, peers: number, times: number): Promise<number[]> {
+  const all = Array.from({ length: peers }, (_, index) => scrapedPeer(`gw-${index}`, index));
+  const scrape = who === PROM_CLIENT ? byPromClient(all) : byCorax(all);
+  const taken: number[] = [];
+  // Code that runs for the first time is slow.
+  await scrape();
+  for (let time = 0; time < times; time++) {
+    await settle();
+    const start = process.hrtime.bigint();
+    await scrape();
+    taken.push(millisecondsSince(start));
+  }
+  return taken;
 }

@@ -7,13 +7,15 @@ import { messageOf } from '#src/errors.js';
 import { openEngine } from '#src/native.js';
 import { run } from '../../lab/process.js';
 import { LOAD, type Task } from '../model.js';
-import { agentTask } from './agent.js';
+import { agentTask, scrapeTask } from './agent.js';
 import { type Contender, millisecondsSince, settle, type Work } from './contender.js';
 import { DEVICE, Device } from './device.js';
 import { edgesAppear, harvest } from './edges.js';
 import { say } from './events.js';
 import { OurDriver, OurEngine } from './ours.js';
 import { ForkedWg, Program } from './programs.js';
+import { readStates } from './sas.js';
+import { agentStart } from './start.js';
 import { throughput } from './throughput.js';
 
 const [programs = '{}', tasks = '[]'] = process.argv.slice(2);
@@ -84,6 +86,12 @@ async function turn(task: Task, who: string): Promise<number[]> {
       return who === 'corax' ? delta(peers, times) : contender(who).run(work('snapshot'));
     case 'harvest':
       return harvest(engine, device, peers, times, paths[LOAD] ?? '');
+    case 'scrape':
+      return scrapeTask(who, peers, times);
+    case 'read SAs':
+      return readStates(engine, who, peers, times);
+    case 'agent starts':
+      return agentStart(engine, peers, times);
     case 'TCP through a tunnel':
       return throughput(who, times);
     case 'edges appear':

@@ -2,7 +2,7 @@
 import { CoraxError } from '#src/errors.js';
 import { chooseLane, runInside } from '../../lab/setting.js';
 import { runInVm } from '../../lab/vm/run.js';
-import type { Clock, Figure, Task } from '../model.js';
+import { type Clock, type Figure, type Task, THERE } from '../model.js';
 import { ROOT } from '../root.js';
 import { parseEvent } from './events.js';
 
@@ -24,8 +24,7 @@ export interface Done {
 /** Contenders without a program are left out of the tasks. */
 export async function runTasks(tasks: readonly Task[], session: Session): Promise<Done> {
   const { clock, programs, progress } = session;
-  const there = (who: string): boolean =>
-    who.startsWith('corax') || who === 'forked wg' || who === 'bare WireGuard' || who in programs;
+  const there = (who: string): boolean => who.startsWith('corax') || THERE.includes(who) || who in programs;
   const possible = inOrder(tasks)
     .filter(({ needs }) => needs === undefined || needs in programs)
     .map((task) => ({ ...task, who: task.who.filter(there) }));
@@ -42,7 +41,9 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
       return;
     }
     if (event.type === 'failed') {
-      failed.push(`${event.task.what}, ${event.task.scale.toLocaleString('en')}: ${withoutFolders(event.why)}`);
+      failed.push(
+        `${event.task.case}: ${event.task.what}, ${event.task.scale.toLocaleString('en')}: ${withoutFolders(event.why)}`,
+      );
       progress(`failed: ${failed.at(-1)}`);
       return;
     }
@@ -74,7 +75,17 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
 /** A device that was filled once serves all who need it so: filling it takes most of the time. */
 function inOrder(tasks: readonly Task[]): Task[] {
   const rank = ({ what }: Task): number =>
-    what === 'program new' ? 0 : what === 'remove 1 %' ? 2 : what === 'harvest' ? 3 : what === 'edges appear' ? 4 : 1;
+    what === 'program new'
+      ? 0
+      : what === 'remove 1 %'
+        ? 2
+        : what === 'harvest'
+          ? 3
+          : what === 'edges appear'
+            ? 4
+            : what === 'agent starts'
+              ? 5
+              : 1;
   return [...tasks].sort((a, b) => a.scale - b.scale || rank(a) - rank(b));
 }
 

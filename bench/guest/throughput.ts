@@ -23,7 +23,6 @@ require('node:net').createServer((socket) => {
   socket.on('data', (data) => { left -= data.length; if (left <= 0) socket.end('x'); });
 }).listen(7000, '0.0.0.0', () => console.log('ready'));
 process.stdin.resume().on('end', () => process.exit());`;
-/** A first mebibyte opens the window and warms up both ends. */
 const SEND = `
 const { connect } = require('node:net');
 const chunk = Buffer.alloc(1 << 16);
@@ -73,7 +72,10 @@ async function setUp(who: string): Promise<void> {
 
 async function setUpEnd(who: string, end: number): Promise<void> {
   const name = ENDS[end] as string;
-  const inside = (words: readonly string[], input = '') => run(['ip', 'netns', 'exec', name, ...words], { input });
+  // What is given by Node is a socket, and /dev/stdin can only be opened where it is a pipe.
+  const piped = ['sh', '-c', 'cat | "$0" "$@"'];
+  const inside = (words: readonly string[], input = '') =>
+    run(['ip', 'netns', 'exec', name, ...(input === '' ? [] : piped), ...words], { input });
   const other = 1 - end;
   const direct = who === 'corax, direct plane';
   const device = direct ? DEVICES.direct : DEVICES.relay;

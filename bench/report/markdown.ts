@@ -12,6 +12,8 @@ export interface Results {
   readonly missing: Readonly<Record<string, string>>;
   /** What could not be done. */
   readonly failed: readonly string[];
+  /** Of which corax each case's figures are: a report may be made in several runs. */
+  readonly commits: Readonly<Record<string, string>>;
 }
 
 /** Whom the others' figures are divided by. */
@@ -24,12 +26,12 @@ const CLOCKS: Readonly<Record<Clock, string>> = {
     'not cycles: 1 ms here is 500,000 instructions, and no millisecond of anybody’s machine. Programs that are forked ' +
     'wait for their files, and stay noisy',
   wall: 'wall clock: contenders in turn, round by round',
-  processor: 'processor time of the JavaScript thread, as the host’s kernel accounts for it',
+  processor: 'processor time of the process, as the host’s kernel accounts for it',
   count: 'counted, not timed',
 };
 
 export function markdown(results: Results, cases: readonly Case[], plots: ReadonlyMap<string, string>): string {
-  const { machine, figures, verdicts, quick, missing, failed } = results;
+  const { machine, figures, verdicts, quick, missing, failed, commits } = results;
   const clocks = [...new Set(figures.map(({ clock }) => clock))];
   const lines = [
     '# Benchmarks',
@@ -63,6 +65,8 @@ export function markdown(results: Results, cases: readonly Case[], plots: Readon
     const own = figures.filter((figure) => figure.case === each.name);
     if (own.length === 0) continue;
     lines.push('', `## ${each.title}`, '', each.method);
+    const commit = commits[each.name];
+    if (commit !== undefined && commit !== machine.commit) lines.push('', `Taken of corax ${commit}.`);
     for (const group of groups(own)) lines.push('', ...section(group, plots));
   }
   return `${lines.join('\n')}\n`;

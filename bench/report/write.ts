@@ -1,6 +1,7 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Case } from '../model.js';
+import type { Bar, Case } from '../model.js';
+import { judge } from './figures.js';
 import { groupName, groups, markdown, type Results } from './markdown.js';
 import { plot } from './svg.js';
 
@@ -23,4 +24,17 @@ export function writeReport(folder: string, results: Results, cases: readonly Ca
   write('report.json', `${JSON.stringify(results, null, 1)}\n`);
   write('report.md', markdown(results, cases, plots));
   return join(folder, 'report.md');
+}
+
+/** The report in that folder, with these results in place of what it has of the same cases. */
+export function updated(folder: string, results: Results, bars: readonly Bar[]): Results {
+  return merged(JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')) as Results, results, bars);
+}
+
+export function merged(before: Results, results: Results, bars: readonly Bar[]): Results {
+  const anew = (name: string): boolean => name in results.commits;
+  const figures = [...before.figures.filter((figure) => !anew(figure.case)), ...results.figures];
+  const failed = [...before.failed.filter((line) => !anew(line.split(':')[0] ?? '')), ...results.failed];
+  const commits = { ...before.commits, ...results.commits };
+  return { ...results, figures, failed, commits, verdicts: judge(bars, figures) };
 }

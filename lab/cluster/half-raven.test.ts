@@ -2,20 +2,28 @@
  * Clusters that are half raven: mixes in which each role of one's meets each role of the other's, over underlays of 1,400
  * bytes and behind PPPoE.
  *
- *              relay   edge-a  edge-a-2  edge-b  edge-b-2
- *   first      corax   corax   raven     raven   corax
- *   second     raven   corax   corax     raven   raven
+ *              relay-1  relay-0  edge-a  edge-a-2  edge-b  edge-b-2
+ *   first      corax    raven    corax   raven     raven   corax
+ *   second     raven    corax    corax   corax     raven   raven
+ *
+ * relay-1 is the central one, and the edges are the nodes that hold their gateway's tunnel, the others members. Two edges
+ * of ours are in lab/test, two relays of ours in moves.test.ts.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { parse } from 'yaml';
 import { Lab } from '../lab.js';
 import type { LabNode } from '../node.js';
-import { LONG_MS, startAgents } from '../test/agents.js';
+import { footprint, LONG_MS, startAgents } from '../test/agents.js';
 import { FakeRaven } from './raven.js';
 import { unreached, wholePing } from './sites.js';
 
 let lab: Lab;
 const node = (name: string): LabNode => lab.site(name);
+/** What stood on a node before anybody made anything. */
+const bare = new Map<string, Record<string, string>>();
 const ravens = new Map<string, FakeRaven>();
 
 before(async () => {
@@ -24,9 +32,10 @@ before(async () => {
       { name: 'edge-a', nat: 'full-cone', nodes: 2, mtu: 1400 },
       { name: 'edge-b', nat: 'port-restricted', nodes: 2, uplinkMtu: 1492 },
     ],
-    relays: [{ name: 'relay-1' }],
+    relays: [{ name: 'relay-0' }, { name: 'relay-1' }],
     stun: false,
   });
+  for (const name of ['relay-1', 'edge-a-2', 'edge-b-2']) bare.set(name, await footprint(node(name)));
 });
 
 after(async () => {
@@ -37,6 +46,12 @@ function raven(name: string): FakeRaven {
   const made = ravens.get(name) ?? new FakeRaven(lab, node(name));
   ravens.set(name, made);
   return made;
+}
+
+async function cleanUp(name: string): Promise<void> {
+  const { stateDirectory } = node(name);
+  await node(name).stop();
+  await node(name).exec([...node(name).agentCommand().slice(0, 3), '--cleanup', '--state-dir', stateDirectory]);
 }
 
 async function everybodyReaches(): Promise<void> {
@@ -53,21 +68,26 @@ async function everybodyReaches(): Promise<void> {
   }
 }
 
-/** Has published its key, as raven needs it. */
+/** Runs corax, and stands in its Gateway as raven needs it: with a key and a public address. */
 async function known(name: string): Promise<void> {
-  const peerOf = name === 'relay-1' ? 'edge-a' : 'relay-1';
-  await lab.waitFor(async () => (await node(peerOf).peer(name)).planes.relay !== null, {
-    what: `${name} is known to ${peerOf}`,
-    timeoutMs: LONG_MS,
-  });
+  const { gateway } = node(name).plan;
+  await lab.waitFor(
+    () => {
+      const { spec } = parse(readFileSync(join(lab.gateways, `${gateway}.yaml`), 'utf8'));
+      const { publicIP, config } = spec.endpoints[0];
+      return Boolean(publicIP && config?.publicKey && config.corax);
+    },
+    { what: `${name} is known`, timeoutMs: LONG_MS },
+  );
 }
 
 test('first mix: a corax relay, a corax edge with a raven member, a raven edge with a corax member', async () => {
   raven('edge-b').announce('Port Restricted cone NAT');
+  raven('relay-0').announce('Undefined');
   await startAgents(['relay-1', 'edge-a', 'edge-b-2'].map(node), 3);
   await known('relay-1');
   await known('edge-a');
-  for (const name of ['edge-b', 'edge-a-2']) await raven(name).apply();
+  for (const name of ['relay-0', 'edge-b', 'edge-a-2']) await raven(name).apply();
   await everybodyReaches();
 });
 
@@ -109,17 +129,22 @@ test('a raven edge that has moved our subnets to its direct peer is met on the d
 
 test('second mix: a raven relay, a corax edge with a corax member, a raven edge with a raven member', async () => {
   for (const name of ['relay-1', 'edge-b-2']) {
-    await node(name).stop();
-    await node(name).exec([
-      ...node(name).agentCommand().slice(0, 3),
-      '--cleanup',
-      '--state-dir',
-      node(name).stateDirectory,
-    ]);
+    await cleanUp(name);
+    assert.deepEqual(await footprint(node(name)), bare.get(name), `${name} is as it was found`);
   }
-  for (const name of ['edge-a-2', 'edge-b']) await raven(name).remove();
+  // Not edge-a-2's: there raven-agent was killed, and what it made is taken over.
+  for (const name of ['relay-0', 'edge-b']) await raven(name).remove();
   raven('relay-1').announce('Undefined');
-  await node('edge-a-2').startAgent();
+  await startAgents(['relay-0', 'edge-a-2'].map(node));
+  await known('relay-0');
   for (const name of ['relay-1', 'edge-b', 'edge-b-2']) await raven(name).apply();
   await everybodyReaches();
+});
+
+test("--cleanup takes away what was raven's too, but for its chains", async () => {
+  await cleanUp('edge-a-2');
+  const { 'nft list tables': tables, ...left } = await footprint(node('edge-a-2'));
+  const { 'nft list tables': before, ...found } = bare.get('edge-a-2') ?? {};
+  assert.deepEqual(left, found);
+  assert.deepEqual(tables?.split('\n').sort(), `${before}\ntable ip raven`.split('\n').sort());
 });

@@ -3,28 +3,9 @@
  * Gateways when it is told to, and knows nothing of corax. WireGuard only.
  */
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
-import { writeGatewayFile } from '../gateways.js';
 import { type Lab, PSK } from '../lab.js';
 import type { LabNode } from '../node.js';
-
-interface Endpoint {
-  readonly nodeName: string;
-  readonly underNAT?: boolean;
-  publicIP?: string;
-  publicPort?: number;
-  natType?: string;
-  config?: Record<string, string>;
-}
-
-interface Site {
-  readonly name: string;
-  readonly active: Endpoint;
-  readonly nodes: ReadonlyArray<{ readonly nodeName: string; readonly privateIP: string; readonly subnets: string[] }>;
-  readonly subnets: readonly string[];
-}
+import { announce, type RavenSite, sitesOf } from './raven-sites.js';
 
 /** All pods, which flannel keeps from its masquerade. */
 const CLUSTER = '10.244.0.0/16';
@@ -48,24 +29,12 @@ export class FakeRaven {
 
   /** Writes its key, NAT type and public address into its endpoint; it has no other keys in `config`. */
   announce(natType: string): void {
-    const { gateway, publicAddress, name } = this.node.plan;
-    const file = `${gateway}.yaml`;
-    const object = parse(readFileSync(join(this.#lab.gateways, file), 'utf8'));
-    for (const endpoint of object.spec.endpoints as Endpoint[]) {
-      if (endpoint.nodeName !== name) continue;
-      Object.assign(endpoint, {
-        natType,
-        publicIP: publicAddress,
-        publicPort: 4500,
-        config: { publicKey: this.publicKey },
-      });
-    }
-    writeGatewayFile(this.#lab.gateways, file, stringify(object, { aliasDuplicateObjects: false }));
+    announce(this.#lab, this.node, natType, { publicKey: this.publicKey });
   }
 
   /** Makes of the node what the Gateways say that it is. */
   async apply(): Promise<void> {
-    const sites = this.#sites();
+    const sites = sitesOf(this.#lab);
     const own = sites.find(({ name }) => name === this.node.plan.gateway);
     if (own === undefined) throw new Error(`${this.node.name} has no gateway`);
     const remotes = sites.filter((site) => site !== own);
@@ -81,7 +50,7 @@ END
 
   /** As an edge does that takes the pair for routable: the remote's subnets move to its direct peer, and never back. */
   async goDirect(to: LabNode): Promise<void> {
-    const remote = this.#sites().find(({ name }) => name === to.plan.gateway);
+    const remote = sitesOf(this.#lab).find(({ name }) => name === to.plan.gateway);
     const { publicIP, publicPort, config } = remote?.active ?? {};
     const peer = `peer ${config?.publicKey} endpoint ${publicIP}:${publicPort} persistent-keepalive 0`;
     const psk = `preshared-key /dev/stdin allowed-ips ${remote?.subnets.join(',')}`;
@@ -101,7 +70,7 @@ nft 'add rule ip cni postrouting ip saddr ${this.node.plan.podSubnet} ip daddr !
 `);
   }
 
-  async #tunnel(own: Site, remotes: readonly Site[], uplinkMtu: number): Promise<void> {
+  async #tunnel(own: RavenSite, remotes: readonly RavenSite[], uplinkMtu: number): Promise<void> {
     const central = [...remotes, own]
       .filter(({ active }) => !active.underNAT)
       .sort(byNode)
@@ -131,7 +100,7 @@ ${routes.map((subnet) => `ip route add ${subnet} dev raven-wg0 scope link table 
 `);
   }
 
-  async #overlay(own: Site, remotes: readonly Site[], uplinkMtu: number, holds: boolean): Promise<void> {
+  async #overlay(own: RavenSite, remotes: readonly RavenSite[], uplinkMtu: number, holds: boolean): Promise<void> {
     const { privateAddress, name } = this.node.plan;
     const mtu = Math.min(uplinkMtu - WG_OVERHEAD, uplinkMtu - VXLAN_OVERHEAD);
     const members = own.nodes.filter(({ nodeName }) => nodeName !== name);
@@ -170,25 +139,12 @@ END
     return Number(JSON.parse(shown.stdout)[0].mtu);
   }
 
-  #sites(): Site[] {
-    const { gateways } = this.#lab;
-    return readdirSync(gateways)
-      .filter((file) => file.endsWith('.yaml'))
-      .flatMap((file): Site[] => {
-        const { metadata, spec, status } = parse(readFileSync(join(gateways, file), 'utf8'));
-        const name: string | undefined = status.activeEndpoints[0]?.nodeName;
-        const active = (spec.endpoints as Endpoint[]).find((endpoint) => endpoint.nodeName === name);
-        const subnets = status.nodes.flatMap((node: { subnets: string[] }) => node.subnets);
-        return active === undefined ? [] : [{ name: metadata.name, active, nodes: status.nodes, subnets }];
-      });
-  }
-
   async #sh(script: string): Promise<void> {
     await this.node.exec(['sh', '-e'], { input: script });
   }
 }
 
-function byNode(a: Site, b: Site): number {
+function byNode(a: RavenSite, b: RavenSite): number {
   return a.active.nodeName < b.active.nodeName ? -1 : 1;
 }
 

@@ -1,16 +1,13 @@
-/** Which pairs of NATs let a direct path through: the proposal's figure 2. */
+/** Which pairs of NATs let a direct path through: the proposal's figure 2, and those that openings get through. */
 import { NAT_KINDS, type NatKind } from '../net/nat.js';
 
 /** What the demo can put an edge behind. */
 export const DEMO_NATS: readonly NatKind[] = NAT_KINDS.filter((kind) => kind !== 'none' && kind !== 'udp-blocked');
 
-const isSymmetric = (kind: NatKind): boolean => kind === 'symmetric' || kind === 'symmetric-sequential';
-/** Linux filters by address and port. */
-const isPortRestricted = (kind: NatKind): boolean => kind === 'port-restricted' || kind === 'linux';
+const isSymmetric = (kind: NatKind): boolean => kind.startsWith('symmetric');
 
 export function mayGoDirect(a: NatKind, b: NatKind): boolean {
-  if (isSymmetric(a)) return !isSymmetric(b) && !isPortRestricted(b);
-  return !(isSymmetric(b) && isPortRestricted(a));
+  return !(isSymmetric(a) && isSymmetric(b));
 }
 
 /** Takes the lab's names and the field's: "restricted", "Full cone NAT", "port_restricted". */

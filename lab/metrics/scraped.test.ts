@@ -1,12 +1,15 @@
 /**
- * Agents in a lab that a real Prometheus on the host scrapes (test/metrics/prometheus.test.ts starts both): relay,
- * direct, cut, and a relay that is gone. After each the host is asked what Prometheus makes of it.
+ * Agents in a lab that a real Prometheus on the host scrapes and a real Chromium looks at (test/metrics/
+ * prometheus.test.ts starts all): relay, direct, cut, a relay that is lost and an agent that is gone. After each the
+ * host is asked what they make of it.
  */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
+import { renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { writeGatewayFile } from '../gateways.js';
 import { Lab } from '../lab.js';
 import { inside } from '../net/apply.js';
 import { HOST_ADDRESS } from '../net/host-access.js';
@@ -39,7 +42,7 @@ after(async () => {
   await lab?.destroy();
 });
 
-/** The host looks at what Prometheus has; resolves when it has seen what it wants. */
+/** The host looks at what Prometheus and the page have; resolves when it has seen what it wants. */
 async function seen(t: TestContext, what: string): Promise<void> {
   const response = await fetch(`${CONTROL}/${what}`, { method: 'POST' });
   const text = await response.text();
@@ -64,6 +67,8 @@ test('by the relay', async (t) => {
 
 test('directly', async (t) => {
   await heal();
+  // A hole that moved is a reason to try at once.
+  await pair.b.rebindNat();
   t.diagnostic(`both direct after ${(await bothOn(lab, pair, 'direct')).toFixed(1)} s`);
   await bothPlanesAlive(lab, pair);
   await seen(t, 'direct');
@@ -75,17 +80,22 @@ test('cut: by the relay again', async (t) => {
   await seen(t, 'cut');
 });
 
-test('the relay is lost, and comes back', async (t) => {
+test('the relay is lost, and comes back; meanwhile a Gateway is wrong', async (t) => {
+  writeGatewayFile(lab.gateways, 'wrong.yaml', 'kind: Gateway\nmetadata: { name: wrong }\nspec: {');
   await lab.faults.blockUdp(lab.relay().plan.publicAddress);
   await seen(t, 'lost');
+  rmSync(join(lab.gateways, 'wrong.yaml'));
   await lab.faults.unblockUdp(lab.relay().plan.publicAddress);
   await bothOn(lab, pair, 'relay');
   await seen(t, 'back');
 });
 
-test("the relay's agent is gone, and comes back", async (t) => {
-  await lab.relay().kill9();
+test('an agent is gone, the others lose their Gateways, and all comes back', async (t) => {
+  const aside = `${lab.gateways}-aside`;
+  await pair.a.kill9();
+  renameSync(lab.gateways, aside);
   await seen(t, 'agent-gone');
-  await lab.relay().startAgent();
+  renameSync(aside, lab.gateways);
+  await pair.a.startAgent();
   await seen(t, 'agent-back');
 });

@@ -1,16 +1,16 @@
 /**
- * Brings an agent's metrics out of a lab to a Prometheus on the host, byte for byte: connections are made from inside,
- * where the host's ports are reached, and lie idle until somebody on the host wants one.
+ * Brings agents' metrics and status pages out of a lab to a Prometheus and a browser on the host, byte for byte:
+ * connections are made from inside, where the host's ports are reached, and lie idle until somebody on the host wants
+ * one.
  *
- * As a program (inside, in a node's namespace): HOST PORT NAME keeps some lying there, each for one visitor to the
- * agent's own port.
+ * As a program (inside, in a node's namespace): HOST PORT NODE keeps some lying there for each of the agent's ports.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
-/** Of them one is in use while Prometheus keeps its connection. */
+/** Of a way; one is in use while Prometheus keeps its connection, and a browser opens some in advance. */
 const IDLE = 3;
-const AGENT_PORT = 10265;
+export const AGENT_PORTS = { metrics: 10265, health: 10275 };
 const RETRY_MS = 500;
 
 function splice(one: Socket, other: Socket): void {
@@ -24,30 +24,33 @@ function splice(one: Socket, other: Socket): void {
   }
 }
 
-function keepOne(host: string, port: number, name: string): void {
-  const line = connect(port, host, () => line.write(`${name}\n`));
-  const again = () => setTimeout(() => keepOne(host, port, name), RETRY_MS);
+/** What a line says that it leads to. */
+export const wayTo = (node: string, agentPort: number): string => `${node}:${agentPort}`;
+
+function keepOne(host: string, port: number, node: string, agentPort: number): void {
+  const line = connect(port, host, () => line.write(`${wayTo(node, agentPort)}\n`));
+  const again = () => setTimeout(() => keepOne(host, port, node, agentPort), RETRY_MS);
   const early = () => again();
   line.on('error', () => undefined).once('close', early);
   // The visitor speaks first.
   line.once('readable', () => {
     line.off('close', early);
-    keepOne(host, port, name);
-    splice(line, connect(AGENT_PORT, '127.0.0.1'));
+    keepOne(host, port, node, agentPort);
+    splice(line, connect(agentPort, '127.0.0.1'));
   });
 }
 
 export interface Exit {
   /** Where those inside connect to. */
   readonly port: number;
-  /** Where a visitor of that node's agent connects to. */
+  /** Where a visitor connects to, by way. */
   readonly visit: Readonly<Record<string, number>>;
   close(): void;
 }
 
 /** On the host. A visitor to whom nobody inside lends a connection is sent away: the target is down. */
-export async function openExit(names: readonly string[]): Promise<Exit> {
-  const idle = new Map<string, Socket[]>(names.map((name) => [name, []]));
+export async function openExit(ways: readonly string[]): Promise<Exit> {
+  const idle = new Map<string, Socket[]>(ways.map((way) => [way, []]));
   const inside = createServer((line) => {
     line.on('error', () => undefined);
     line.once('data', (first) => {
@@ -60,14 +63,14 @@ export async function openExit(names: readonly string[]): Promise<Exit> {
   });
   const servers: Server[] = [inside];
   const visit: Record<string, number> = {};
-  for (const name of names) {
+  for (const way of ways) {
     const server = createServer((visitor) => {
-      const line = idle.get(name)?.shift();
+      const line = idle.get(way)?.shift();
       if (line === undefined) visitor.destroy();
       else splice(visitor, line);
     });
     servers.push(server);
-    visit[name] = await listening(server);
+    visit[way] = await listening(server);
   }
   const port = await listening(inside);
   const close = () => {
@@ -88,6 +91,7 @@ function listening(server: Server): Promise<number> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [host = '', port = '', name = ''] = process.argv.slice(2);
-  for (let lines = 0; lines < IDLE; lines++) keepOne(host, Number(port), name);
+  const [host = '', port = '', node = ''] = process.argv.slice(2);
+  for (const agentPort of Object.values(AGENT_PORTS))
+    for (let lines = 0; lines < IDLE; lines++) keepOne(host, Number(port), node, agentPort);
 }

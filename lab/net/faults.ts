@@ -7,6 +7,9 @@ import { INET } from './wires.js';
 
 export type Direction = 'both' | 'forth' | 'back';
 
+/** What may change with a NAT's kind. */
+export type NatChange = Partial<Pick<NatSettings, 'ports' | 'idleS'>>;
+
 export class Faults {
   readonly #plan: Plan;
 
@@ -14,15 +17,15 @@ export class Faults {
     this.#plan = plan;
   }
 
-  /** Drops what goes from one public address to another ("forth"), the other way ("back"), or both. */
+  /** Drops what goes from one public address (IPv4 or IPv6) to another ("forth"), the other way ("back"), or both. */
   async cut(from: string, to: string, direction: Direction = 'both'): Promise<void> {
-    await this.#inet(`add element ip faults cuts { ${pairs(from, to, direction)} }`);
+    await this.#inet(`add element ${table(from)} cuts { ${pairs(from, to, direction)} }`);
   }
 
   async heal(from: string, to: string, direction: Direction = 'both'): Promise<void> {
     // Added first, so that healing what is whole is no error.
-    const elements = pairs(from, to, direction);
-    await this.#inet(`add element ip faults cuts { ${elements} }\ndelete element ip faults cuts { ${elements} }`);
+    const elements = `${table(from)} cuts { ${pairs(from, to, direction)} }`;
+    await this.#inet(`add element ${elements}\ndelete element ${elements}`);
   }
 
   /** Whether UDP passes to and from a public address. */
@@ -45,8 +48,14 @@ export class Faults {
     await this.#loadNat(nat, { ...nat.settings, ports }, true);
   }
 
-  async changeNat(nat: NatPlan, kind: NatSettings['kind']): Promise<void> {
-    await this.#loadNat(nat, { ...nat.settings, kind }, false);
+  async changeNat(nat: NatPlan, kind: NatSettings['kind'], more: NatChange = {}): Promise<void> {
+    const settings = { ...nat.settings, ...more, kind };
+    if (more.idleS !== undefined) {
+      const names = ['nf_conntrack_udp_timeout', 'nf_conntrack_udp_timeout_stream'];
+      const values = names.map((name) => `net.netfilter.${name}=${more.idleS}`);
+      await run([...inside(nat.namespace), 'sysctl', '-qw', ...values]);
+    }
+    await this.#loadNat(nat, settings, false);
   }
 
   async #loadNat(nat: NatPlan, settings: NatSettings, rebound: boolean): Promise<void> {
@@ -55,6 +64,15 @@ export class Faults {
     await load(NAT_OFF);
     await this.flushConntrack(nat.namespace);
     await load(natRules(settings, rebound));
+  }
+
+  /** Every way takes so many times as long as it was planned to. */
+  async stretch(times: number): Promise<void> {
+    const planned = this.#plan.namespaces.get(INET)?.tc ?? [];
+    const lines = planned.map((line) =>
+      line.replace('qdisc add', 'qdisc change').replace(/delay ([\d.]+)ms/, (_, ms) => `delay ${Number(ms) * times}ms`),
+    );
+    await run([...inside(INET), 'tc', '-batch', '-'], { input: `${lines.join('\n')}\n` });
   }
 
   async linkDown(namespace: string, device: string): Promise<void> {
@@ -71,6 +89,10 @@ export class Faults {
   async #inet(commands: string): Promise<void> {
     await run([...inside(INET), 'nft', '-f', '-'], { input: `${commands}\n` });
   }
+}
+
+function table(address: string): string {
+  return `${address.includes(':') ? 'ip6' : 'ip'} faults`;
 }
 
 function pairs(from: string, to: string, direction: Direction): string {

@@ -11,6 +11,8 @@ export const NAT_KINDS = [
   'port-restricted',
   'symmetric',
   'symmetric-sequential',
+  'symmetric-block',
+  'symmetric-sequential-block',
   'linux',
   'udp-blocked',
   'none',
@@ -29,6 +31,8 @@ export const NAT_TITLES: Readonly<Record<NatKind, string>> = {
   'port-restricted': 'port-restricted cone',
   symmetric: 'symmetric',
   'symmetric-sequential': 'symmetric, sequential ports',
+  'symmetric-block': "symmetric, a carrier's block of ports",
+  'symmetric-sequential-block': "symmetric, sequential in a carrier's block",
   linux: "Linux's plain masquerade",
   'udp-blocked': 'UDP blocked',
   none: 'none',
@@ -42,11 +46,16 @@ export interface NatSettings {
   readonly inside: string;
   /** Public ports are taken from here, both ends included. A rebinding takes another range. */
   readonly ports: readonly [first: number, last: number];
+  /** How long a mapping that nobody uses stays, in seconds; 5 minutes unless given. */
+  readonly idleS?: number;
   /** UDP ports that are forwarded to an inside address, whatever the kind. */
   readonly forwards: ReadonlyArray<{ readonly port: number; readonly to: string }>;
 }
 
 /** Port ranges that a NAT goes through as it is rebound. */
+/** All that a NAT may give out (RFC 4787 4.3): 64,512 ports. */
+export const ALL_PORTS: readonly [number, number] = [1_024, 65_535];
+
 export const PORT_RANGES: ReadonlyArray<readonly [number, number]> = [
   [20_000, 32_999],
   [33_000, 45_999],
@@ -54,6 +63,8 @@ export const PORT_RANGES: ReadonlyArray<readonly [number, number]> = [
 ];
 
 const SEQUENTIAL_PORTS = 400;
+/** What a carrier's NAT gives one subscriber (RFC 7422): the first ports of the range; few, so that a sequence wraps soon. */
+const BLOCK_PORTS = { 'symmetric-block': 512, 'symmetric-sequential-block': 64 } as const;
 
 /** A NAT that is switched off: nothing passes, so nothing that is in flight can make a mapping while rules change. */
 export const NAT_OFF =
@@ -61,7 +72,7 @@ export const NAT_OFF =
 
 /** The whole ruleset of a NAT, as one transaction that replaces an earlier one and forgets its mappings. */
 export function natRules(settings: NatSettings, rebound = false): string {
-  const { kind, outside, inside, ports, forwards } = settings;
+  const { kind, outside, inside, ports, forwards, idleS = 300 } = settings;
   const [first, last] = ports;
   const range = `${first}-${last}`;
   const cone = kind === 'full-cone' || kind === 'restricted-cone' || kind === 'port-restricted';
@@ -70,9 +81,9 @@ export function natRules(settings: NatSettings, rebound = false): string {
   if (cone) {
     lines.push(
       // public port -> inside; inside -> public; public port . remote that was contacted
-      'map eim { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 5m; }',
-      'map eimout { type ipv4_addr . inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 5m; }',
-      'set adf { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 5m; }',
+      `map eim { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout ${idleS}s; }`,
+      `map eimout { type ipv4_addr . inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout ${idleS}s; }`,
+      `set adf { type inet_service . ipv4_addr; flags dynamic,timeout; timeout ${idleS}s; }`,
     );
   }
 
@@ -92,11 +103,14 @@ export function natRules(settings: NatSettings, rebound = false): string {
   if (cone || kind === 'symmetric') {
     lines.push(`${fromInside} meta l4proto udp snat ip to ${outside}:${range} fully-random`);
   }
-  if (kind === 'symmetric-sequential') {
-    const next = Array.from({ length: SEQUENTIAL_PORTS }, (_, step) => `${step} : ${first + step}`).join(', ');
-    lines.push(
-      `${fromInside} meta l4proto udp snat ip to ${outside} : numgen inc mod ${SEQUENTIAL_PORTS} map { ${next} }`,
-    );
+  if (kind === 'symmetric-block') {
+    const end = first + BLOCK_PORTS[kind] - 1;
+    lines.push(`${fromInside} meta l4proto udp snat ip to ${outside}:${first}-${end} fully-random`);
+  }
+  if (kind === 'symmetric-sequential' || kind === 'symmetric-sequential-block') {
+    const count = kind === 'symmetric-sequential' ? SEQUENTIAL_PORTS : BLOCK_PORTS[kind];
+    const next = Array.from({ length: count }, (_, step) => `${step} : ${first + step}`).join(', ');
+    lines.push(`${fromInside} meta l4proto udp snat ip to ${outside} : numgen inc mod ${count} map { ${next} }`);
   }
   // Linux keeps a port while it can, so a rebinding has to name others.
   if (kind === 'linux' && rebound) lines.push(`${fromInside} meta l4proto udp masquerade to :${range}`);

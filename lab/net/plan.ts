@@ -7,6 +7,7 @@
  * node, NAT, inet, NAT, node.
  */
 import { CoraxError } from '#src/errors.js';
+import { addIpv6 } from './ipv6.js';
 import { type NatKind, type NatSettings, natRules, PORT_RANGES } from './nat.js';
 import { cniRules, FAULT_RULES, hostFirewall, kubeProxyRules } from './rules.js';
 import { addSite } from './site.js';
@@ -30,6 +31,8 @@ export interface SiteSpec {
   readonly mtu?: number;
   /** Of the outermost NAT's uplink (1,492 with PPPoE); 1,500 unless given. */
   readonly uplinkMtu?: number;
+  /** A global IPv6 prefix, and a firewall before it; takes exactly one NAT. */
+  readonly ipv6?: boolean;
 }
 
 export interface RelaySpec {
@@ -86,6 +89,8 @@ export interface NodePlan {
   readonly address: string;
   /** Where the other nodes of its gateway reach it. */
   readonly privateAddress: string;
+  /** Its global IPv6 address. */
+  readonly ipv6: string | null;
   /** Where the world sees it: its own address, or its outermost NAT's. */
   readonly publicAddress: string;
   readonly underNat: boolean;
@@ -158,6 +163,7 @@ export function planLab(spec: LabSpec): Plan {
   for (const { nats } of plan.nodes) {
     for (const nat of nats) namespace(plan, nat.namespace).nft = natRules(nat.settings);
   }
+  for (const [index, { name, ipv6 }] of spec.sites.entries()) if (ipv6) addIpv6(plan, gatewayName(name), index + 1);
   return plan;
 }
 
@@ -188,7 +194,10 @@ function newHome(plan: Plan, site: SiteSpec, number: number, delay: number): Hom
     box.sysctls.push(['ipv4/ip_forward', '1']);
     addBridge(box, 'lan', `${lans[depth]}.1/24`);
     if (outermost) attach(plan, box, [publicAddress], delay);
-    if (outermost && site.uplinkMtu) box.ip.push(`link set wan mtu ${site.uplinkMtu}`);
+    if (outermost && site.uplinkMtu) {
+      box.ip.push(`link set wan mtu ${site.uplinkMtu}`);
+      namespace(plan, INET).ip.push(`link set ${plan.inetDevices.get(publicAddress)} mtu ${site.uplinkMtu}`);
+    }
     const ports = PORT_RANGES[0] ?? [20_000, 59_999];
     return { namespace: name, settings: { kind, outside, inside: `${lans[depth]}.0/24`, ports, forwards: [] } };
   });
@@ -241,11 +250,12 @@ export function addNode(plan: Plan, node: NodeArguments): NodePlan {
   const made: NodePlan = {
     name,
     role,
-    gateway: `gw-${site.replace(/^edge-/, '')}`,
+    gateway: gatewayName(site),
     namespace: name,
     pod: pod.name,
     address,
     privateAddress: address,
+    ipv6: null,
     publicAddress: home.publicAddress,
     underNat,
     podSubnet: `${podNet}.0/24`,
@@ -255,6 +265,10 @@ export function addNode(plan: Plan, node: NodeArguments): NodePlan {
   };
   plan.nodes.push(made);
   return made;
+}
+
+function gatewayName(site: string): string {
+  return `gw-${site.replace(/^edge-/, '')}`;
 }
 
 /** UDP 4500 is forwarded from the outermost NAT to the relay on the LAN. */

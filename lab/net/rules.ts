@@ -1,6 +1,6 @@
 /** Firewall rules of nodes and of the inet router: what real machines have, and what a test needs to break. */
 
-/** An edge's host firewall: nothing comes in but the tunnel's port and answers. No pings either. */
+/** An edge's host firewall: nothing comes in but the tunnel's port, answers, and who is who on an IPv6 link. No pings either. */
 export function hostFirewall(): string {
   return `table inet hostfw
 delete table inet hostfw
@@ -10,6 +10,7 @@ table inet hostfw {
     ct state established,related accept
     iifname "lo" accept
     udp dport 4500 accept
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
   }
 }
 `;
@@ -43,6 +44,13 @@ export const FAULT_RULES = `table ip faults {
     ip saddr . ip daddr @cuts drop
     meta l4proto udp ip saddr @noudp drop
     meta l4proto udp ip daddr @noudp drop
+  }
+}
+table ip6 faults {
+  set cuts { type ipv6_addr . ipv6_addr; }
+  chain forward {
+    type filter hook forward priority 0;
+    ip6 saddr . ip6 daddr @cuts drop
   }
 }
 `;

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { Filtering, Mapping, NatType } from '#src/model/nat.js';
+import type { NatProfile } from '#src/model/nat-profile.js';
 import { Lab } from '../lab.js';
 import type { NatKind } from '../net/nat.js';
 import { netcheck } from '../netcheck.js';
@@ -24,7 +25,22 @@ const [INDEPENDENT, ADDRESS, PORT] = [
 ] as const;
 
 const PORT_RESTRICTED: Expected = { type: 'Port Restricted cone NAT', mapping: INDEPENDENT, filtering: PORT };
+const RANDOM: Partial<NatProfile> = { assignment: 'random', step: null };
 const SYMMETRIC: Expected = { type: 'Symmetric NAT', mapping: PORT, filtering: PORT };
+
+/** How each gives out ports. */
+const PROFILES: Readonly<Record<string, Partial<NatProfile>>> = {
+  'full-cone': RANDOM,
+  restricted: RANDOM,
+  'port-restricted': RANDOM,
+  symmetric: RANDOM,
+  block: { ...RANDOM, block: true },
+  sequential: { assignment: 'sequential', step: 1, between: 0 },
+  'sequential-block': { assignment: 'sequential', step: 1 },
+  linux: { assignment: 'port-preserving', step: null, ports: null, block: false },
+  'double-cones': RANDOM,
+  'double-symmetric': RANDOM,
+};
 
 const CASES: ReadonlyArray<readonly [string, NatKind | readonly NatKind[], Expected]> = [
   ['full-cone', 'full-cone', { type: 'Full cone NAT', mapping: INDEPENDENT, filtering: INDEPENDENT }],
@@ -32,6 +48,8 @@ const CASES: ReadonlyArray<readonly [string, NatKind | readonly NatKind[], Expec
   ['port-restricted', 'port-restricted', PORT_RESTRICTED],
   ['symmetric', 'symmetric', SYMMETRIC],
   ['sequential', 'symmetric-sequential', SYMMETRIC],
+  ['block', 'symmetric-block', SYMMETRIC],
+  ['sequential-block', 'symmetric-sequential-block', SYMMETRIC],
   ['linux', 'linux', PORT_RESTRICTED],
   // A chain of NATs maps like its worst and filters like its strictest.
   ['double-cones', ['full-cone', 'port-restricted'], PORT_RESTRICTED],
@@ -56,12 +74,13 @@ after(async () => {
 });
 
 /** Runs a node's agent until its status says so; one at a time, because ten are too many for an emulated machine. */
-async function agentFinds(node: LabNode, expected: Expected): Promise<void> {
+async function agentFinds(node: LabNode, expected: Expected, ports: Partial<NatProfile> | null = null): Promise<void> {
   await node.startAgent();
   try {
     const found = async () => {
-      const { type, mapping, filtering } = (await node.status()).nat;
+      const { type, mapping, filtering, profile } = (await node.status()).nat;
       assert.deepEqual({ type, mapping, filtering }, expected);
+      assert.equal(profile?.assignment ?? null, ports?.assignment ?? null);
       return true;
     };
     await lab.waitFor(found, { what: `${node.name}'s agent tells its NAT`, timeoutMs: 90_000, everyMs: 500 });
@@ -72,14 +91,16 @@ async function agentFinds(node: LabNode, expected: Expected): Promise<void> {
 
 for (const [name, , expected] of CASES) {
   test(`${name}: ${expected.type}`, async () => {
-    const { type, mapping, filtering, underNat, udpBlocked, publicAddress } = await netcheck(lab, lab.site(name));
+    const report = await netcheck(lab, lab.site(name));
+    const { type, mapping, filtering, underNat, udpBlocked, publicAddress, profile } = report;
     assert.deepEqual({ type, mapping, filtering }, expected);
     assert.equal(underNat, true);
     assert.equal(udpBlocked, false);
     assert.equal(publicAddress?.ip, lab.site(name).plan.publicAddress);
+    assert.deepEqual({ ...profile, pooling: 'paired', ...PROFILES[name] }, profile);
   });
 
-  test(`${name}: the agent's status says ${expected.type}`, () => agentFinds(lab.site(name), expected));
+  test(`${name}: the agent's status says ${expected.type}`, () => agentFinds(lab.site(name), expected, PROFILES[name]));
 }
 
 test('the firewall is in the way of who cannot look past it', async () => {

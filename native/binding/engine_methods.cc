@@ -2,12 +2,14 @@
 #include "binding/arguments.h"
 #include "binding/engine_object.h"
 #include "binding/network_values.h"
+#include "binding/opening_values.h"
 #include "binding/probe_values.h"
 #include "binding/values.h"
 #include "binding/wireguard_values.h"
 #include "binding/xfrm_values.h"
 #include "core/jobs.h"
 #include "core/nft.h"
+#include "core/opening_jobs.h"
 #include "core/rtnl/jobs.h"
 #include "core/rtnl/neighbours.h"
 #include "core/wireguard/jobs.h"
@@ -152,6 +154,28 @@ Napi::Value EngineObject::handshakeTap(const Info& info) {
                 nothing);
 }
 
+Napi::Value EngineObject::rendezvousOpen(const Info& info) {
+  return submit(info.Env(), std::make_unique<RendezvousOpenJob>(readRendezvousPlace(info[0])), nothing);
+}
+
+Napi::Value EngineObject::rendezvousSend(const Info& info) {
+  return submit(info.Env(), std::make_unique<RendezvousSendJob>(readRendezvousMessages(info[0])),
+                [](Napi::Env env, Job& job) { return values::errors(env, as<RendezvousSendJob>(job).results); });
+}
+
+Napi::Value EngineObject::fanOpen(const Info& info) {
+  return submit(info.Env(), std::make_unique<FanOpenJob>(readFanOptions(info[0])), nothing);
+}
+
+Napi::Value EngineObject::sprayStart(const Info& info) {
+  return submit(info.Env(), std::make_unique<SprayStartJob>(readSprayOptions(info[0])), nothing);
+}
+
+Napi::Value EngineObject::openingEnd(const Info& info) {
+  const uint32_t id = args::integer(info[0], "id", 0, UINT32_MAX);
+  return submit(info.Env(), std::make_unique<OpeningEndJob>(id), nothing);
+}
+
 Napi::Value EngineObject::probeSet(const Info& info) {
   return submit(info.Env(), std::make_unique<ProbeSetJob>(readProbeTargets(info[0])), nothing);
 }
@@ -210,6 +234,11 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::rawSend>("rawSend"),
                          InstanceMethod<&EngineObject::stunTap>("stunTap"),
                          InstanceMethod<&EngineObject::handshakeTap>("handshakeTap"),
+                         InstanceMethod<&EngineObject::rendezvousOpen>("rendezvousOpen"),
+                         InstanceMethod<&EngineObject::rendezvousSend>("rendezvousSend"),
+                         InstanceMethod<&EngineObject::fanOpen>("fanOpen"),
+                         InstanceMethod<&EngineObject::sprayStart>("sprayStart"),
+                         InstanceMethod<&EngineObject::openingEnd>("openingEnd"),
                          InstanceMethod<&EngineObject::probeSet>("probeSet"),
                          InstanceMethod<&EngineObject::probeRemove>("probeRemove"),
                          InstanceMethod<&EngineObject::probeSnapshot>("probeSnapshot"),

@@ -49,6 +49,11 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
   Napi::Value rawSend(const Info& info);
   Napi::Value stunTap(const Info& info);
   Napi::Value handshakeTap(const Info& info);
+  Napi::Value rendezvousOpen(const Info& info);
+  Napi::Value rendezvousSend(const Info& info);
+  Napi::Value fanOpen(const Info& info);
+  Napi::Value sprayStart(const Info& info);
+  Napi::Value openingEnd(const Info& info);
   Napi::Value probeSet(const Info& info);
   Napi::Value probeRemove(const Info& info);
   Napi::Value probeSnapshot(const Info& info);

@@ -90,6 +90,26 @@ struct ToValue {
     return result;
   }
   Napi::Value operator()(AnsweredEvent&&) const { return object("answered"); }
+  Napi::Value operator()(RendezvousEvent&& event) const {
+    const Napi::Object result = object("rendezvous");
+    result.Set("address", text(event.address));
+    result.Set("payload", values::column(env, std::move(event.payload)));
+    return result;
+  }
+  Napi::Value operator()(FanEvent&& event) const {
+    const Napi::Object result = object("fan");
+    result.Set("id", number(env, event.id));
+    result.Set("localPort", number(env, event.localPort));
+    result.Set("outsidePort", number(env, event.outsidePort));
+    return result;
+  }
+  Napi::Value operator()(SprayEvent&& event) const {
+    const Napi::Object result = object("spray");
+    result.Set("id", number(env, event.id));
+    result.Set("sent", number(env, event.sent));
+    result.Set("failed", number(env, event.failed));
+    return result;
+  }
 };
 
 }  // namespace

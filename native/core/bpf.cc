@@ -154,6 +154,20 @@ BpfProgram handshakeFilter(const std::vector<uint16_t>& ports) {
   return a.finish();
 }
 
+BpfProgram rendezvousFilter(uint16_t port, size_t maxPayload) {
+  using A = Assembler;
+  A a;
+  a.common(IPPROTO_UDP);
+  a.load(loadHalfX, 4);
+  a.jump(atLeast, udpHeaderSize + 1, A::next, A::drop);
+  a.jump(greater, static_cast<uint32_t>(udpHeaderSize + maxPayload), A::drop, A::next);
+  a.load(loadHalfX, 0);
+  a.jump(equal, port, A::next, A::drop);
+  a.load(loadHalfX, 2);
+  a.jump(equal, port, A::accept, A::drop);
+  return a.finish();
+}
+
 BpfProgram probeFilter(uint64_t token) {
   using A = Assembler;
   A a;

@@ -3,6 +3,7 @@
 
 #include <linux/filter.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -24,6 +25,9 @@ BpfProgram stunFilter();
 // Passes unfragmented UDP from or to one of `ports` (host byte order, at most 64) that is as long as, and starts as,
 // WireGuard's handshake initiation or response (handshake_packet.h).
 BpfProgram handshakeFilter(const std::vector<uint16_t>& ports);
+
+// Passes unfragmented UDP from `port` to the same `port` (host byte order) of 1 to `maxPayload` bytes.
+BpfProgram rendezvousFilter(uint16_t port, size_t maxPayload);
 
 // Passes unfragmented ICMP echoes of ours (probe_packet.h): replies that carry `token`, requests that do not.
 BpfProgram probeFilter(uint64_t token);

@@ -87,7 +87,8 @@ void Engine::lose(EventSource& source) {
 
 bool Engine::report(Event&& event) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (std::holds_alternative<RawEvent>(event) && rawEvents_++ >= maxRawEvents) return false;
+  const bool raw = std::holds_alternative<RawEvent>(event) || std::holds_alternative<RendezvousEvent>(event);
+  if (raw && rawEvents_++ >= maxRawEvents) return false;
   // One overrun says it all until somebody has read it.
   if (results_.events.size() >= maxEvents || std::holds_alternative<OverrunEvent>(event)) {
     if (overrun_) return false;

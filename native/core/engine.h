@@ -20,8 +20,8 @@ class Engine {
   // Enough for any agent that waits for its answers; one that does not must not fill the memory.
   static constexpr size_t maxJobs = 1024;
   static constexpr size_t maxEvents = 4096;
-  // Of them RawEvents, which strangers can cause: far more than answers that were asked for. The rest is dropped,
-  // and no overrun: whoever asked by STUN asks again.
+  // Of them RawEvents and RendezvousEvents, which others can cause: far more than answers that were asked for. The rest
+  // is dropped, and no overrun: whoever asked asks again.
   static constexpr size_t maxRawEvents = 128;
 
   struct Results {

@@ -62,10 +62,30 @@ struct HandshakeEvent {
 // Somebody else's was, by this node; several may have been since the last time.
 struct AnsweredEvent {};
 
+// A message of another agent's, by the relay plane; unchecked beyond its addresses, ports and length.
+struct RendezvousEvent {
+  in_addr address;
+  std::vector<uint8_t> payload;
+};
+
+// A PortFan ended. Ports in host byte order; 0 = no probe came in time.
+struct FanEvent {
+  uint32_t id;
+  uint16_t localPort;
+  uint16_t outsidePort;
+};
+
+// A PortSpray ended: all that it was to send was tried.
+struct SprayEvent {
+  uint32_t id;
+  uint32_t sent;
+  uint32_t failed;
+};
+
 struct OverrunEvent {};
 
 using Event = std::variant<NetworkEvent, RawEvent, ProbeEvent, RemoteStateEvent, XfrmEvent, HandshakeEvent, AnsweredEvent,
-                           OverrunEvent>;
+                           RendezvousEvent, FanEvent, SprayEvent, OverrunEvent>;
 
 // Called on the native thread, from onReadable and onDeadline only; must not call back into its source. False: there
 // was no room, and nobody will hear of it.

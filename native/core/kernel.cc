@@ -12,6 +12,7 @@
 #include "core/nft.h"
 #include "core/probe_tap.h"
 #include "core/raw_udp.h"
+#include "core/rendezvous_socket.h"
 #include "core/rtnl/watch.h"
 #include "core/stun_tap.h"
 #include "core/wireguard/encode.h"
@@ -53,6 +54,8 @@ Kernel::~Kernel() {
   if (raw_) reactor_.remove(*raw_);
   if (stunTap_) reactor_.remove(*stunTap_);
   if (handshakeTap_) reactor_.remove(*handshakeTap_);
+  if (rendezvous_) reactor_.remove(*rendezvous_);
+  for (const auto& [id, source] : openings_) reactor_.remove(*source);
   if (probeTap_) reactor_.remove(*probeTap_);
   if (prober_) reactor_.remove(*prober_);
 }
@@ -124,6 +127,34 @@ void Kernel::tapHandshakes(const std::string& device, const std::vector<uint16_t
   handshakeTap_ = std::move(tap);
 }
 
+void Kernel::openRendezvous(const RendezvousPlace* place) {
+  if (rendezvous_ && place != nullptr && rendezvous_->fits(*place)) return;
+  // First closed: the new one may want its address and port.
+  if (rendezvous_) reactor_.remove(*rendezvous_);
+  rendezvous_.reset();
+  if (place == nullptr) return;
+  auto socket = std::make_unique<RendezvousSocket>(*place, sink_);
+  reactor_.add(*socket);
+  rendezvous_ = std::move(socket);
+}
+
+void Kernel::beginOpening(uint32_t id, std::unique_ptr<EventSource> source) {
+  const auto refuse = [id](int number) {
+    throw Failure::system(FailureCode::socket, "begin opening " + std::to_string(id), number);
+  };
+  if (openings_.count(id) > 0) refuse(EEXIST);
+  if (openings_.size() >= maxOpenings) refuse(EBUSY);
+  reactor_.add(*source);
+  openings_.emplace(id, std::move(source));
+}
+
+void Kernel::endOpening(uint32_t id) {
+  const auto found = openings_.find(id);
+  if (found == openings_.end()) return;
+  reactor_.remove(*found->second);
+  openings_.erase(found);
+}
+
 uint64_t Kernel::probesSent() const { return lostProbersSent_ + (prober_ ? prober_->probesSent() : 0); }
 
 void Kernel::lose(EventSource& source) {
@@ -140,6 +171,8 @@ void Kernel::lose(EventSource& source) {
   if (&source == raw_.get()) raw_.reset();
   if (&source == stunTap_.get()) stunTap_.reset();
   if (&source == handshakeTap_.get()) handshakeTap_.reset();
+  if (&source == rendezvous_.get()) rendezvous_.reset();
+  for (auto at = openings_.begin(); at != openings_.end();) at = at->second.get() == &source ? openings_.erase(at) : ++at;
 }
 
 IcmpProber& Kernel::prober() {

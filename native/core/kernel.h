@@ -20,6 +20,8 @@ class NetworkWatch;
 class Nft;
 class ProbeTap;
 class RawUdp;
+class RendezvousSocket;
+struct RendezvousPlace;
 class StunTap;
 class WgHistory;
 class XfrmHistory;
@@ -79,6 +81,16 @@ class Kernel {
   // On this device from now on, in place of the one before; "" closes it. The same again is no error. Throws Failure
   // (socket), ENODEV for a device that is not there.
   void tapHandshakes(const std::string& device, const std::vector<uint16_t>& ports);
+  // At this place from now on, instead of the one before; nullptr closes it. The same again is no error. Throws Failure
+  // (socket).
+  void openRendezvous(const RendezvousPlace* place);
+  RendezvousSocket* rendezvous() { return rendezvous_.get(); }
+  // A PortFan or a PortSpray, until it is ended; what is done already has to be ended too. Throws Failure (socket): EEXIST
+  // for an id that is there, EBUSY where there are maxOpenings.
+  static constexpr size_t maxOpenings = 16;
+  void beginOpening(uint32_t id, std::unique_ptr<EventSource> source);
+  // What is not there is no error.
+  void endOpening(uint32_t id);
   IcmpProber& prober();
   bool hasProber() const { return prober_ != nullptr; }
   // By all probers that there were.
@@ -108,6 +120,8 @@ class Kernel {
   std::unique_ptr<RawUdp> raw_;
   std::unique_ptr<StunTap> stunTap_;
   std::unique_ptr<HandshakeTap> handshakeTap_;
+  std::unique_ptr<RendezvousSocket> rendezvous_;
+  std::map<uint32_t, std::unique_ptr<EventSource>> openings_;
   std::unique_ptr<IcmpProber> prober_;
   std::unique_ptr<ProbeTap> probeTap_;
   uint64_t lostProbersSent_ = 0;

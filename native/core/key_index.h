@@ -16,7 +16,8 @@ class KeyIndex {
   static constexpr size_t keySize = 32;
 
   // The keys must outlive the index.
-  explicit KeyIndex(const std::vector<uint8_t>& keys) : keys_(keys.data()) {
+  template <typename Keys>
+  explicit KeyIndex(const Keys& keys) : keys_(keys.data()) {
     // Others choose their keys: without a secret they could choose them to collide.
     if (::getrandom(seeds_, sizeof seeds_, GRND_NONBLOCK) != sizeof seeds_) std::memset(seeds_, 0x5a, sizeof seeds_);
     const size_t count = keys.size() / keySize;

@@ -34,4 +34,6 @@ Fd openPacketSocket(const BpfProgram& filter) { return open(filter, ETH_P_IP, 0)
 
 Fd openPacketSocket(const BpfProgram& filter, int ifindex) { return open(filter, ETH_P_ALL, ifindex); }
 
+Fd openIncomingSocket(const BpfProgram& filter, int ifindex) { return open(filter, ETH_P_IP, ifindex); }
+
 }  // namespace corax

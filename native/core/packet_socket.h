@@ -14,4 +14,7 @@ Fd openPacketSocket(const BpfProgram& filter);
 // for it: readers check. Throws Failure (socket).
 Fd openPacketSocket(const BpfProgram& filter, int ifindex);
 
+// For IPv4 on one device, and only what comes in by it. Throws Failure (socket).
+Fd openIncomingSocket(const BpfProgram& filter, int ifindex);
+
 }  // namespace corax

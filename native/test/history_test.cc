@@ -24,14 +24,14 @@ WgSnapshot snapshotOf(const std::vector<TestPeer>& peers) {
   for (const TestPeer& peer : peers) {
     WgKey key{};
     std::memcpy(key.data() + 4, &peer.key, sizeof peer.key);
-    it.publicKeys.insert(it.publicKeys.end(), key.begin(), key.end());
-    it.endpointAddresses.insert(it.endpointAddresses.end(), 16, peer.endpoint);
+    it.publicKeys.append(key.data(), key.size());
+    it.endpointAddresses.append(Datagram(16, peer.endpoint).data(), 16);
     it.endpointPorts.push_back(peer.endpoint);
     it.keepalives.push_back(5);
     it.lastHandshakes.push_back(peer.handshake);
     it.rxBytes.push_back(peer.rx);
     it.txBytes.push_back(0);
-    for (const uint8_t subnet : peer.subnets) it.allowedIps.insert(it.allowedIps.end(), allowedIpSize, subnet);
+    for (const uint8_t subnet : peer.subnets) it.allowedIps.append(Datagram(allowedIpSize, subnet).data(), allowedIpSize);
     it.allowedIpOffsets.push_back(it.allowedIpOffsets.back() + static_cast<uint32_t>(peer.subnets.size()));
   }
   return it;

@@ -10,6 +10,7 @@ import { OVERLAY } from '../model/overlay.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
 import { Network, type NodeAddress } from '../network/network.js';
+import { Opener } from '../probe/opener.js';
 import { Prober } from '../probe/prober.js';
 import { Slices } from '../store/slices.js';
 import type { StoreBatch } from '../store/store.js';
@@ -23,11 +24,13 @@ import { Handshakes, tapHandshakes } from './handshakes.js';
 import { Loop } from './loop.js';
 import { NatFacts } from './nat-facts.js';
 import { Observer } from './observer.js';
+import { Openings } from './openings.js';
 import type { AgentParts } from './parts.js';
 import { PortMapper } from './port-mapper.js';
 import { protectedAddresses, sameAddresses, serverAddresses } from './protected.js';
 import { Publisher, type PublishFailure } from './publisher.js';
 import { Remotes } from './remotes.js';
+import { isOpenings, Rendezvous } from './rendezvous.js';
 import { chooseProbeAddress, isCentral, sameForRemotes, siteFacts } from './site.js';
 import type { Story } from './story.js';
 import { SITE, World } from './world.js';
@@ -46,6 +49,7 @@ export class Agent {
   readonly #story: Story;
   readonly #network: Network;
   readonly #prober: Prober;
+  readonly #rendezvous: Rendezvous;
   readonly #executor: Executor;
   readonly #handshakes: Handshakes;
   readonly #observer: Observer;
@@ -74,11 +78,26 @@ export class Agent {
     const nodeAddresses = config.forwardNodeIp ? new NodeAddresses() : null;
     this.gateways = new Gateways(config.node, this.remotes, driver.name, nodeAddresses);
     this.#prober = new Prober(engine);
-    const adapters = { engine, driver, network: this.#network, prober: this.#prober };
+    const opener = new Opener(engine);
+    const openings = new Openings();
+    this.#rendezvous = new Rendezvous({
+      opener,
+      openings,
+      remotes: this.remotes,
+      world: this.world,
+      mark: (owner) => this.#loop.mark(owner),
+      failed: story.trouble,
+      worked: story.overcome,
+    });
+    const adapters = { engine, driver, network: this.#network, prober: this.#prober, opener };
     this.#executor = new Executor(adapters, story.applied, fault);
     this.nat = new NatFacts(this.#stun, engine, {
       changed: (report) => {
         story.nat(report);
+        this.#refresh();
+      },
+      profiled: (profile) => {
+        story.natProfile(profile);
         this.#refresh();
       },
       failed: story.trouble,
@@ -109,11 +128,17 @@ export class Agent {
       remotes: this.remotes,
       failures: this.failures,
       executor: this.#executor,
+      openings,
       version: driver.name === 'wireguard' ? VERSION : `${VERSION} ${driver.name}`,
       site: () => this.#site,
       own: () => this.gateways.own,
       events: {
-        transition: story.transition,
+        transition: (remote, from, to) => {
+          story.transition(remote, from, to);
+          // Its handshake is looked for more often.
+          if (to.state === 'punching') this.#observer.hurry();
+        },
+        opening: story.opening,
         failed: story.failed,
         publish: (deed) => this.#publisher.publish(deed),
         turned: (steps) => {
@@ -189,6 +214,7 @@ export class Agent {
       if (event.type === 'raw') this.nat.onRaw(event);
       else if (event.type === 'handshake') this.#handshakes.answered(event, Date.now());
       else if (event.type === 'answered') this.#onAnswered();
+      else if (isOpenings(event)) this.#rendezvous.hear(event, this.#site);
       else this.#observer.onEvent(event);
     }
   }
@@ -262,6 +288,7 @@ export class Agent {
       driver: this.#parts.driver.name,
       publicKey: this.#parts.publicKey,
       direct: this.#config.direct,
+      hardNat: this.#config.hardNat,
       own,
       relays: this.gateways.relays,
       remoteEdges: this.gateways.remoteEdges,
@@ -269,6 +296,7 @@ export class Agent {
       underlay: this.#underlay,
       probeAddress: chooseProbeAddress(own, this.#config.node, this.#held, this.#rejectedProbeAddress),
       nat: this.nat.report,
+      portBlock: this.nat.profile?.block === true ? this.nat.profile.ports : null,
       mapped: this.portMapper.external(this.#ownMapping(own)),
       stunHole: this.nat.hole,
       synced: this.gateways.synced,
@@ -298,6 +326,7 @@ export class Agent {
     this.#router = await this.#network.router();
     await this.#checkProbeAddress();
     await this.#tapHandshakes();
+    await this.#rendezvous.open(this.#site);
     if (JSON.stringify([this.#underlay, this.#held, this.#router]) === before) return;
     this.nat.kick();
     this.portMapper.kick();

@@ -3,14 +3,16 @@ import { performance } from 'node:perf_hooks';
 import { CoraxError, messageOf } from '../errors.js';
 import { type ItemKey, keyOf } from '../model/item.js';
 import { TUNNEL_FWMARK, TUNNEL_PORT } from '../model/names.js';
-import type { Deed, ItemStep, PeerDeed, PunchDeed } from '../model/step.js';
+import type { OpeningDeed } from '../model/opening.js';
+import type { Deed, ItemStep, PunchDeed } from '../model/step.js';
 import type { Engine } from '../native.js';
 import { isNetworkItem, type Network, type NetworkStep } from '../network/network.js';
+import type { Opener } from '../probe/opener.js';
 import type { Prober, ProbeStep } from '../probe/prober.js';
 import { isTunnelItem, type TunnelDriver, type TunnelStep } from '../tunnel/driver.js';
 
 export type Doable = ItemStep | Exclude<Deed, { op: 'publish' }>;
-export type Stage = 'tunnel' | 'network' | 'probe' | 'punch';
+export type Stage = 'tunnel' | 'network' | 'probe' | 'punch' | 'opening';
 
 export interface Outcome {
   readonly step: Doable;
@@ -23,6 +25,7 @@ export interface Adapters {
   readonly driver: TunnelDriver;
   readonly network: Network;
   readonly prober: Prober;
+  readonly opener: Opener;
 }
 
 /** RFC 3948 2.3: what a NAT keepalive holds. WireGuard drops it as no message of its own. */
@@ -75,7 +78,7 @@ export class Executor {
   }
 
   #runStage(stage: Stage, steps: readonly Doable[]): Promise<Array<Error | null>> {
-    const { driver, network, prober } = this.#adapters;
+    const { driver, network, prober, opener } = this.#adapters;
     switch (stage) {
       case 'tunnel':
         return driver.apply(steps as readonly TunnelStep[]);
@@ -83,6 +86,8 @@ export class Executor {
         return network.apply(steps as readonly NetworkStep[]);
       case 'probe':
         return prober.apply(steps as readonly ProbeStep[]);
+      case 'opening':
+        return opener.apply(steps as readonly OpeningDeed[]);
       case 'punch':
         return this.#punch(steps as readonly PunchDeed[]);
     }
@@ -103,7 +108,7 @@ export class Executor {
 
 function stageOf(step: Doable): Stage {
   if (step.op === 'punch') return 'punch';
-  if (!('item' in step)) return 'tunnel';
+  if (!('item' in step)) return 'peer' in step ? 'tunnel' : 'opening';
   if (isTunnelItem(step.item)) return 'tunnel';
   return isNetworkItem(step.item) ? 'network' : 'probe';
 }
@@ -111,7 +116,7 @@ function stageOf(step: Doable): Stage {
 /** What a failure of the step is filed under. */
 export function filedUnder(step: Doable): ItemKey {
   if ('item' in step) return keyOf(step.item);
-  return step.op === 'punch' ? `punch ${step.gateway}` : `re-add ${(step satisfies PeerDeed).peer.gateway}`;
+  return 'peer' in step ? `re-add ${step.peer.gateway}` : `${step.op} ${step.gateway}`;
 }
 
 /**

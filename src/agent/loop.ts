@@ -12,20 +12,24 @@ import { ownFields } from '../decide/publish.js';
 import { decideRemote, pathInput, relationTo } from '../decide/remote.js';
 import { DIFFER_MS } from '../decide/timing.js';
 import { CoraxError, messageOf } from '../errors.js';
+import { formatHostPort } from '../model/address.js';
 import type { SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import { type Item, type ItemKey, keyOf } from '../model/item.js';
 import { TABLES } from '../model/names.js';
+import type { OpeningMemory } from '../model/opening.js';
 import type { Deed, ItemStep, PublishDeed, Step } from '../model/step.js';
 import type { Doable, Executor, Outcome, Stage } from './executor.js';
 import { filedUnder } from './executor.js';
 import { factsOf } from './facts.js';
 import type { Failures } from './failures.js';
+import { type Openings, standingOpening } from './openings.js';
 import type { Remote, Remotes } from './remotes.js';
 import { hangsFrom, hangsOn, SITE, type World } from './world.js';
 
 export interface LoopEvents {
   readonly transition: (remote: Remote, from: PathMemory | null, to: PathMemory) => void;
+  readonly opening: (remote: Remote, from: OpeningMemory, to: OpeningMemory) => void;
   readonly failed: (outcome: Outcome & { error: Error }, stage: Stage, times: number) => void;
   readonly publish: (deed: PublishDeed) => void;
   readonly turned: (steps: number) => void;
@@ -38,6 +42,7 @@ export interface LoopParts {
   readonly remotes: Remotes;
   readonly failures: Failures;
   readonly executor: Executor;
+  readonly openings: Openings;
   readonly version: string;
   /** The facts about the node as they are now. */
   readonly site: () => SiteFacts;
@@ -179,17 +184,24 @@ export class Loop {
     if (owner === SITE) return this.#decideSite(site);
     this.#timed.delete(owner);
     const remote = this.#parts.remotes.get(owner);
-    if (remote === undefined || remote.gateway === this.#parts.own()) return this.#want(owner, []);
+    if (remote === undefined || remote.gateway === this.#parts.own()) {
+      this.#parts.openings.forget(owner);
+      return this.#want(owner, []);
+    }
     const before = remote.path ?? this.#adopted(site, remote, now);
+    const opening = site.role === 'edge' ? this.#parts.openings.inform(remote, now) : null;
     const facts = factsOf(site, this.#parts.remotes, remote);
     const decision = decideRemote(site, remote.gateway, before, facts, now);
+    const beside = this.#parts.openings.took(remote, decision.opening, decision.deeds, now);
+    if (opening !== null && decision.opening !== null) this.#parts.events.opening(remote, opening, decision.opening);
     remote.complaint = decision.complaint ?? this.#differing(remote, decision.path, now);
     if (decision.path !== null && decision.path.state !== (before?.state ?? 'relayed')) {
       this.#parts.events.transition(remote, before, decision.path);
     }
     remote.path = decision.path;
     if (Number.isFinite(decision.wakeAt)) this.#timed.set(owner, performance.now() + decision.wakeAt - now);
-    return [...decision.deeds.map((deed) => this.#withCarries(deed)), ...this.#want(owner, decision.items)];
+    const deeds = [...decision.deeds, ...beside].map((deed) => this.#withCarries(deed));
+    return [...deeds, ...this.#want(owner, decision.items)];
   }
 
   /** A relay's peer may carry others' subnets: it gets back what it has. */
@@ -225,7 +237,17 @@ export class Loop {
     const { world } = this.#parts;
     const route = world.ownerOf(key) === undefined ? world.observed.get(key) : undefined;
     if (route?.kind !== 'route' || route.device !== world.devices.direct) return null;
+    remote.facts = { ...remote.facts, ...this.#adoptedOpening(remote) };
     return adoptedPath(now, pathInput(site, relation.remote, remote.facts, now).fingerprint);
+  }
+
+  /** By which outside port a path that was found direct goes, where that is not the tunnel's. */
+  #adoptedOpening({ facts }: Remote): Pick<Remote['facts'], 'opening'> {
+    const endpoint = facts.direct.peer?.endpoint ?? null;
+    const port =
+      endpoint === null ? undefined : this.#parts.world.observed.get(`outside-port ${formatHostPort(endpoint)}`);
+    const memory = standingOpening(endpoint, port?.kind === 'outside-port' ? port.localPort : null);
+    return memory === null ? {} : { opening: { ...NO_NEWS, memory } };
   }
 
   #differing(remote: Remote, path: PathMemory | null, now: number): string | null {
@@ -287,7 +309,7 @@ export class Loop {
       return;
     }
     const isItem = 'item' in step;
-    const owner = isItem ? (world.ownerOf(key) ?? SITE) : step.op === 'punch' ? step.gateway : step.peer.gateway;
+    const owner = isItem ? (world.ownerOf(key) ?? SITE) : 'peer' in step ? step.peer.gateway : step.gateway;
     const failure = failures.failed(key, owner, error, performance.now(), isItem);
     this.#parts.events.failed({ ...outcome, error }, stage, failure.times);
   }
@@ -303,6 +325,8 @@ export class Loop {
     if (item.kind === 'peer') remotes.dropPeer(item.key, item.plane);
   }
 }
+
+const NO_NEWS = { events: [], allowance: { probes: 0, busy: true }, token: '' } as const;
 
 const NO_PEER = new CoraxError('CORAX_NETLINK', 'the peer that is to carry it is not there yet');
 

@@ -34,7 +34,8 @@ export function peerMetrics({ site, driver, world }: Measured, remote: Remote, n
     natType: gateway.active?.natType ?? null,
     path: pathOf(relation, remote.path),
     relayUp: isRelay(relation) ? neighbourHealth(facts.relay, now).alive === true : null,
-    lastHandshake: peers.length === 0 ? null : Math.max(...peers.map((peer) => peer.lastHandshake)),
+    // The kernel forgets it with a peer that is added anew: that is no peer that never answered.
+    lastHandshake: peers.length === 0 ? null : Math.max(totals.relay.lastHandshake, totals.direct.lastHandshake),
     handshakeRttMs: remote.handshakeRttMs,
     rxBytes: counted ? rxBytes : null,
     txBytes: counted ? txBytes : null,

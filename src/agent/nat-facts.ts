@@ -3,17 +3,24 @@ import { networkInterfaces } from 'node:os';
 import { type HostPort, sameHostPort } from '../model/address.js';
 import { TUNNEL_PORT } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
+import type { NatProfile } from '../model/nat-profile.js';
 import { localAddressesOf } from '../nat/discover.js';
 import { HoleProbe } from '../nat/hole.js';
+import { type PastFirewall, testIdle } from '../nat/lifetime.js';
+import { NatProfiler } from '../nat/profiler.js';
+import { sampleMappings } from '../nat/sample.js';
 import { resolveServer, type StunServer } from '../nat/servers.js';
+import { openUdp } from '../nat/udp.js';
 import { NatWatcher } from '../nat/watcher.js';
 import type { Engine, NativeEvent } from '../native.js';
-import { discoverBehindFirewall } from './discovery.js';
+import { discoverBehindFirewall, withTap } from './discovery.js';
 import { RawEvents } from './raw-events.js';
 
 export interface NatFactsEvents {
   /** The report or the hole changed. */
   readonly changed: (report: NatReport | null) => void;
+  /** More is known of the NAT, or nothing any more. */
+  readonly profiled: (profile: NatProfile | null) => void;
   readonly failed: (what: string, error: unknown) => void;
   /** What had failed, or might have, did not. */
   readonly worked: (what: string) => void;
@@ -22,17 +29,21 @@ export interface NatFactsEvents {
 const HOLE_EVERY_MS = 20_000;
 const DISCOVERY = 'NAT discovery';
 const HOLE = 'hole by STUN';
+const PROFILE = 'NAT profile';
 const RESOLVE_MS = 2_500;
 
 export class NatFacts {
   readonly #servers: readonly StunServer[];
   readonly #watcher: NatWatcher | null;
+  readonly #profiler: NatProfiler;
   readonly #holeProbe: HoleProbe;
   readonly #raw = new RawEvents();
   readonly #events: NatFactsEvents;
   #holeTimer: NodeJS.Timeout | undefined;
   #hole: HostPort | null = null;
   readonly #abort = new AbortController();
+  /** The engine has one STUN tap: who needs it waits for who has it. */
+  #tapFree: Promise<unknown> = Promise.resolve();
   #needed = false;
   #report: NatReport | null = null;
 
@@ -47,17 +58,33 @@ export class NatFacts {
         ? null
         : new NatWatcher({
             discover: async (signal) => {
-              const localAddresses = localAddressesOf(networkInterfaces());
-              const report = await discoverBehindFirewall(tap, { servers: names, localAddresses, signal });
+              const report = await this.#inTurn(() => {
+                const localAddresses = localAddressesOf(networkInterfaces());
+                return discoverBehindFirewall(tap, { servers: names, localAddresses, signal });
+              });
               events.worked(DISCOVERY);
               return report;
             },
             onReport: (report) => {
               this.#report = report;
               events.changed(report);
+              this.#profiler.look(report);
             },
             onError: (error) => events.failed(DISCOVERY, error),
           });
+    const sockets = { open: openUdp, bindAddress: null };
+    const pastFirewall: PastFirewall = (run) => this.#inTurn(() => withTap(tap, run));
+    this.#profiler = new NatProfiler({
+      sample: async (target, signal) => {
+        const samples = await sampleMappings(target, { ...sockets, signal });
+        events.worked(PROFILE);
+        return samples;
+      },
+      testIdle: ({ server, rttMs }, idleS, profile, signal) =>
+        testIdle(server, idleS * 1000, profile, { ...sockets, signal, rttMs, pastFirewall }),
+      onProfile: events.profiled,
+      onError: (error) => events.failed(PROFILE, error),
+    });
     this.#holeProbe = new HoleProbe(
       { send: async (packet) => (await engine.rawSend([packet]))[0] ?? null, onRaw },
       { sourcePort: TUNNEL_PORT },
@@ -66,6 +93,10 @@ export class NatFacts {
 
   get report(): NatReport | null {
     return this.#report;
+  }
+
+  get profile(): NatProfile | null {
+    return this.#profiler.profile;
   }
 
   /** By STUN from the tunnel's own port; null unless {@link needHole} asked for it. */
@@ -98,6 +129,13 @@ export class NatFacts {
     this.#abort.abort();
     this.needHole(false);
     await this.#watcher?.stop();
+    await this.#profiler.stop();
+  }
+
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.#tapFree.then(run);
+    this.#tapFree = turn.catch(() => {});
+    return turn;
   }
 
   #askForHole(): void {

@@ -8,8 +8,10 @@ import type { PublicKey } from '../model/key.js';
 import { PLANES, type Plane } from '../model/names.js';
 import type { PeerUpdate } from '../tunnel/driver.js';
 
-/** Counted since the agent began, over all peers and probe targets of a plane: unlike theirs, these never fall. */
+/** Since the agent began, over all peers and probe targets of a plane: unlike theirs, these never fall. */
 export interface Totals {
+  /** The latest, Unix seconds; 0 = never. */
+  lastHandshake: number;
   rxBytes: number;
   txBytes: number;
   probesSent: number;
@@ -212,12 +214,13 @@ function newRemote(gateway: Gateway, more: Pick<RemoteFacts, 'former'>, totals?:
 }
 
 function noTotals(): Totals {
-  return { rxBytes: 0, txBytes: 0, probesSent: 0, probesLost: 0 };
+  return { lastHandshake: 0, rxBytes: 0, txBytes: 0, probesSent: 0, probesLost: 0 };
 }
 
-type Bytes = Pick<PeerFacts, 'rxBytes' | 'txBytes'>;
+type Told = Pick<PeerFacts, 'lastHandshake' | 'rxBytes' | 'txBytes'>;
 
-function count(totals: Totals, before: Bytes | null, now: Bytes | undefined): void {
+function count(totals: Totals, before: Told | null, now: Told | undefined): void {
+  totals.lastHandshake = Math.max(totals.lastHandshake, now?.lastHandshake ?? 0);
   totals.rxBytes += grown(before?.rxBytes ?? 0, now?.rxBytes ?? 0);
   totals.txBytes += grown(before?.txBytes ?? 0, now?.txBytes ?? 0);
 }

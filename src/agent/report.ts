@@ -1,6 +1,7 @@
 /** What the agent knows, in the words of `corax status` and the metrics. */
 import { neighbourHealth } from '../decide/health.js';
 import { currentHealths, type PathMemory, planeOf } from '../decide/path.js';
+import { mayBeDirect } from '../decide/relations.js';
 import { pathInput, type Relation, reasonOf, relationTo } from '../decide/remote.js';
 import { formatHostPort } from '../model/address.js';
 import type { PlaneFacts, RemoteFacts, SiteFacts } from '../model/facts.js';
@@ -21,7 +22,7 @@ export function peerStatus(site: SiteFacts, remotes: Remotes, remote: Remote, no
     path: pathOf(relation, remote.path),
     state: remote.path?.state ?? 'relayed',
     since: remote.path === null ? null : remote.path.since / 1000,
-    mayBeDirect: relation.kind === 'edge' ? pathInput(site, relation.remote, facts, now).verdict.may : null,
+    mayBeDirect: relation.kind === 'edge' ? mayBeDirect(pathInput(site, relation.remote, facts, now).verdict) : null,
     reason: reason(site, relation, remote, facts, now),
     planes: {
       relay: relation.kind === 'none' ? null : planeStatus(facts.relay, alive.relay),

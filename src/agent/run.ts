@@ -61,8 +61,10 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
       ...config.metricsOptions,
       peers: () => measuredPeers(config, agent, driver.name),
       natPairs: () => natPairs(agent.site, agent.remotes.all),
-      node: () =>
-        nodeState(agent.site, agent.gateways.own?.name ?? null, store.health(), engine.stats().handshakesUnanswered),
+      node: () => {
+        const unanswered = engine.stats().handshakesUnanswered + (driver.refusals?.() ?? 0);
+        return nodeState(agent.site, agent.gateways.own?.name ?? null, store.health(), unanswered);
+      },
     });
     const heartbeat = new Heartbeat(MAX_SILENCE_MS);
     const history = new History();
@@ -104,7 +106,9 @@ async function runUntilStopped(config: AgentConfig, logger: Logger, signal: Abor
 function measuredPeers(config: AgentConfig, agent: Agent, driver: string) {
   const remotes = [...agent.remotes.all];
   const now = Date.now();
-  const measured = { site: agent.site, driver, world: config.metricsOptions.wireguardNames ? agent.world : null };
+  // Of WireGuard's peers only: an SA has no public key for these names.
+  const named = config.metricsOptions.wireguardNames && driver === 'wireguard';
+  const measured = { site: agent.site, driver, world: named ? agent.world : null };
   function* each() {
     for (const remote of remotes) yield peerMetrics(measured, remote, now);
   }

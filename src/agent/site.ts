@@ -7,6 +7,7 @@ import type { Gateway } from '../model/gateway.js';
 import type { PublicKey } from '../model/key.js';
 import { DIRECT_ALL_LIMIT, type DriverName } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
+import type { PortRange } from '../model/opening.js';
 import type { NodeAddress } from '../network/network.js';
 
 export interface SiteInputs {
@@ -14,6 +15,7 @@ export interface SiteInputs {
   readonly driver: DriverName;
   readonly publicKey: PublicKey;
   readonly direct: DirectPolicy;
+  readonly hardNat: boolean;
   readonly own: Gateway | null;
   readonly relays: Iterable<Relay>;
   readonly remoteEdges: number;
@@ -22,6 +24,7 @@ export interface SiteInputs {
   readonly probeAddress: Ip | null;
   readonly nat: NatReport | null;
   readonly mapped: HostPort | null;
+  readonly portBlock: PortRange | null;
   readonly stunHole: HostPort | null;
   readonly synced: boolean;
   readonly unread: boolean;

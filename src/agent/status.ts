@@ -1,6 +1,7 @@
 /** What the agent says of itself and its peers, gathered from all who know. */
 import type { AgentConfig } from '../config.js';
 import { formatHostPort, sameHostPort } from '../model/address.js';
+import type { NatProfile } from '../model/nat-profile.js';
 import type { PeerStatus, Status, StatusError } from '../model/status.js';
 import type { GatewayStore } from '../store/store.js';
 import type { PageSource } from '../telemetry/page/feed.js';
@@ -64,6 +65,7 @@ function headOf({ config, agent, store, untold }: Sources): Head {
       filtering: report?.filtering ?? null,
       hole: hole === null ? null : formatHostPort(hole),
       portMapping: portMapping(agent),
+      profile: profileStatus(agent.nat.profile),
     },
     store: {
       kind: config.gateways === null ? 'kubernetes' : 'directory',
@@ -88,6 +90,12 @@ function portMapping(agent: Agent): Head['nat']['portMapping'] {
     expiresAt: mapping.expiresAt / 1000,
     reason,
   };
+}
+
+function profileStatus(profile: NatProfile | null): Status['nat']['profile'] {
+  if (profile === null) return null;
+  const { latest: _, addresses, ...rest } = profile;
+  return { ...rest, addresses: [...addresses] };
 }
 
 function errors(agent: Agent, store: GatewayStore): StatusError[] {

@@ -4,6 +4,8 @@ import { CoraxError, messageOf } from '../errors.js';
 import { formatHostPort, type HostPort } from '../model/address.js';
 import type { Plane } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
+import type { NatProfile } from '../model/nat-profile.js';
+import type { OpeningMemory } from '../model/opening.js';
 import { MAPPING_PROTOCOLS, type MappingProtocol, type PortMapping } from '../model/port-mapping.js';
 import type { PublishDeed } from '../model/step.js';
 import type { MappingResult } from '../nat/portmap/keeper.js';
@@ -62,6 +64,13 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       }
     },
 
+    /** Of an opening: each phase, and why one came to nothing. */
+    opening({ gateway }: Remote, from: OpeningMemory, { phase, failure, failures }: OpeningMemory): void {
+      if (phase === from.phase) return;
+      const ended = phase === 'idle' && failure !== null ? { failure, failures } : {};
+      peer(gateway.name).info({ opening: phase, ...ended }, OPENING_WORDS[phase]);
+    },
+
     failed({ step, error }: Outcome & { error: Error }, stage: Stage, times: number): void {
       metrics.reconcileErrors.inc({ stage });
       if (isRare(times)) logger.warn({ stage, times, err: error }, `${step.op} ${filedUnder(step)} failed`);
@@ -82,6 +91,13 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       metrics.setNat({ type: type ?? 'unknown', mapping: mapping ?? 'unknown', filtering: filtering ?? 'unknown' });
       for (const { status } of report.servers) metrics.stunRequests.inc({ result: status });
       logger.info({ type, mapping, filtering, udpBlocked: report.udpBlocked }, 'NAT behaviour found');
+    },
+
+    natProfile(profile: NatProfile | null): void {
+      metrics.setNatProfile(profile);
+      if (profile === null) return;
+      const { assignment, step, ports, block, pooling, lifetime } = profile;
+      logger.info({ assignment, step, ports, block, pooling, lifetime }, 'NAT profile');
     },
 
     portMapping: {
@@ -164,11 +180,21 @@ const CHANGES = [
   { from: 'direct', to: 'relayed', reason: 'direct-failed' },
 ] as const;
 
+const OPENING_WORDS: Readonly<Record<OpeningMemory['phase'], string>> = {
+  idle: 'no way is being opened',
+  asking: 'asks the other end to probe',
+  fanned: 'mappings are opened, and wait for a probe',
+  spraying: "probes ports of the other end's NAT",
+  opened: 'a probe has found a way',
+  closing: 'the way that was found is given up',
+};
+
 /** Prometheus sees how much a counter rises, and nothing of a first rise that it was not there before. */
 function prime(metrics: Metrics): void {
   for (const change of CHANGES) metrics.pathTransitions.inc(change, 0);
   for (const attempt of ['first', 'retry']) metrics.timeToDirect.zero({ attempt, driver: metrics.driver });
-  for (const stage of ['tunnel', 'network', 'probe', 'punch', 'publish']) metrics.reconcileErrors.inc({ stage }, 0);
+  for (const stage of ['tunnel', 'network', 'probe', 'punch', 'opening', 'publish'])
+    metrics.reconcileErrors.inc({ stage }, 0);
   for (const result of ['answered', 'refused', 'no-answer', 'unresolved']) metrics.stunRequests.inc({ result }, 0);
   for (const protocol of MAPPING_PROTOCOLS) {
     metrics.portMappingsLost.inc({ protocol }, 0);

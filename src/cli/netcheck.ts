@@ -33,12 +33,14 @@ Examples:
 Exit codes: 0 the NAT is known, 1 error or wrong usage, 2 UDP is blocked or the NAT stays unknown`,
     )
     .action(async (flags: NetcheckFlags, command: Command) => {
-      const { report, untapped } = await netcheck({
+      const { report, untapped, profile } = await netcheck({
         servers: flags.stun,
         localAddresses: localAddressesOf(networkInterfaces()),
         ...(flags.bind === undefined ? {} : { bindAddress: flags.bind }),
       });
-      const text = flags.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report, untapped);
+      const text = flags.json
+        ? `${JSON.stringify({ ...report, profile }, null, 2)}\n`
+        : formatReport(report, untapped, profile);
       command.configureOutput().writeOut?.(text);
       process.exitCode = exitCodeOf(report);
     });

@@ -1,5 +1,6 @@
 /** A status as a person reads it on a terminal. */
 import Table from 'cli-table3';
+import { lifetimeWords, poolingWords, portWords } from '../model/profile-words.js';
 import type { PeerStatus, Status } from '../model/status.js';
 import { byUrgency, type Urgency, urgencyOf } from '../model/urgency.js';
 import { describeNat } from '../model/words.js';
@@ -27,6 +28,7 @@ function renderHead(status: Status, terminal: Terminal, now: number): string {
     ['node', `${status.node}, ${status.role ?? 'no role yet'} of ${status.gateway ?? 'no gateway'}`],
     ['agent', `corax ${status.version}, ${status.driver}, up ${up}`],
     ['NAT', describeNat(nat)],
+    ...profileLines(nat.profile),
   ];
   if (nat.portMapping) lines.push(['router', describeMapping(nat.portMapping)]);
   const indent = ' '.repeat(LABEL_WIDTH);
@@ -43,6 +45,14 @@ function renderHead(status: Status, terminal: Terminal, now: number): string {
 
 function describeMapping({ external, inForce, reason }: NonNullable<Status['nat']['portMapping']>): string {
   return external === null || inForce ? reason : `${reason}, which is not the published hole`;
+}
+
+function profileLines(profile: Status['nat']['profile']): [string, string][] {
+  if (profile === null) return [];
+  const parts = [portWords(profile)];
+  if (profile.pooling === 'arbitrary') parts.push(poolingWords(profile));
+  if (profile.lifetime !== null) parts.push(lifetimeWords(profile.lifetime));
+  return [['ports', parts.join('; ')]];
 }
 
 const COUNTED: readonly (readonly [Urgency, string, string])[] = [

@@ -230,6 +230,14 @@ export const OPTIONS = {
     expected: 'auto, on, off, pcp, nat-pmp or upnp',
     schema: z.enum(['auto', 'on', 'off', ...MAPPING_PROTOCOLS]),
   }),
+  hardNat: define({
+    flag: '--hard-nat',
+    argument: 'on|off',
+    env: ['CORAX_HARD_NAT'],
+    help: 'on: find a direct path by probing where one NAT is symmetric and the other port-restricted (default: on)',
+    expected: 'on or off',
+    schema: z.enum(['on', 'off']),
+  }),
   logLevel: define({
     flag: '--log-level',
     argument: 'LEVEL',

@@ -53,6 +53,9 @@ function layerOf(item: Item): number {
       return 1;
     case 'firewall':
       return 2;
+    case 'outside-port':
+      // In the firewall's table, and before the peer that goes by it.
+      return 3;
     case 'route':
       // The planes' own routes before the peers that their probes come from; what carries traffic after.
       // Below it the unreachable one, so that traffic has never only the main table to fall to.

@@ -20,7 +20,7 @@ import {
   type PathMemory,
   planeOf,
 } from './path.js';
-import { centralRelay, isCorax, localNatType } from './relations.js';
+import { centralRelay, isCorax, mayBeDirect, ownNatType } from './relations.js';
 import { pathInput, type Relation, relationTo, unanswered } from './remote.js';
 import { ATTEMPT_MS, DIFFER_MS, UNPROVEN_MS } from './timing.js';
 
@@ -44,7 +44,7 @@ export function explainRemote(
   const input = pathInput(site, relation.remote, facts, now);
   const pair = [who, explainPair(site, relation.remote, input), ...explainPlanes(relation.remote, path, input)];
   // Where it may not be direct nothing is compared, and nothing tried
-  return input.verdict.may ? [...pair, explainChoice(path, input), explainTries(path, input)] : pair;
+  return mayBeDirect(input.verdict) ? [...pair, explainChoice(path, input), explainTries(path, input)] : pair;
 }
 
 function explainWho(site: SiteFacts, gateway: Gateway, relation: Relation): ExplainedSection {
@@ -77,22 +77,26 @@ function explainPair(site: SiteFacts, remote: Site, input: PathInput): Explained
   const switchedOn = hasDirectPlane(site);
   return {
     title: 'May it be direct?',
-    verdict: verdict.may ? (waitingFor === null ? 'yes' : 'yes, not yet') : 'no',
+    verdict: mayBeDirect(verdict) ? (waitingFor === null ? 'yes' : 'yes, not yet') : 'no',
     facts: [
       fact('direct planes', `${switchedOn ? 'on' : 'off'} (--direct ${site.direct})`, switchedOn ? 'good' : 'bad'),
       fact('own NAT', ownNatType(site) ?? 'unknown'),
       fact('its NAT', remote.endpoint.natType ?? 'unknown'),
-      fact('rule', verdict.reason, verdict.may ? 'good' : 'bad'),
+      fact('rule', verdict.reason, verdict.may ? 'good' : mayBeDirect(verdict) ? 'open' : 'bad'),
       fact('own hole', ...hole(site.self?.endpoint.hole ?? null)),
       fact('its hole', ...hole(remote.endpoint.hole)),
+      ...explainIpv6(site.self?.endpoint.ipv6 ?? null, remote.endpoint.ipv6),
       ...(waitingFor === null ? [] : [fact('waiting for', waitingFor, 'open')]),
     ],
   };
 }
 
-/** As {@link pathInput} takes it. */
-export function ownNatType(site: SiteFacts) {
-  return localNatType(site);
+/** Said only where there is something to say: most sites have none. */
+function explainIpv6(own: HostPort | null, theirs: HostPort | null): ExplainedFact[] {
+  if (own === null && theirs === null) return [];
+  const say = (at: HostPort | null): [string, Verdict] =>
+    at === null ? ['none', 'open'] : [formatHostPort(at), 'good'];
+  return [fact('own IPv6', ...say(own)), fact('its IPv6', ...say(theirs))];
 }
 
 function explainPlanes(remote: Site, path: PathMemory, input: PathInput): ExplainedSection[] {

@@ -175,7 +175,9 @@ function nextMove(before: PathMemory, input: PathInput): Move {
   const { verdict, waitingFor, now } = input;
   const relayAlive = input.probed && before.pings === 'answered' ? healthOf(input.relay, true, now).alive : null;
   const memory = relayAlive === false && !before.wasGone ? { ...before, wasGone: true } : before;
-  if (!verdict.may) return rest(forget(memory, verdict.reason, now));
+  // What is direct by an opening that this agent does not know of (it was restarted) is left to its probes.
+  const stands = memory.state === 'direct' && verdict.byOpening === true;
+  if (!verdict.may && !stands) return rest(forget(memory, verdict.reason, now));
   if (memory.state === 'direct') return whileDirect(memory, input);
   if (waitingFor !== null) return rest(forget(memory, `waiting for ${waitingFor}`, now));
   if (input.fingerprint !== memory.fingerprint) {
@@ -339,7 +341,8 @@ function whileDirect(memory: PathMemory, input: PathInput): Move {
   const trustMs = shortLived
     ? Math.min(Math.max(timing.TRUST_MS, memory.trustMs * 2), timing.TRUST_MAX_MS)
     : timing.TRUST_MS;
-  if (input.target === null || input.waitingFor !== null) return rest(forget(memory, choice.reason, now));
+  const mayTry = input.verdict.may && input.waitingFor === null;
+  if (input.target === null || !mayTry) return rest(forget(memory, choice.reason, now));
   return begin({ ...memory, trustMs, failures: 0 }, { ...input, comesLast: false, holdsBack: false }, choice.reason);
 }
 

@@ -2,9 +2,10 @@
 import { formatHostPort, type HostPort, type Ip, isPrivate, isUnicast, sameHostPort } from '../model/address.js';
 import type { Site, SiteFacts } from '../model/facts.js';
 import { CONFIG_KEYS, type Gateway, type TunnelEndpoint } from '../model/gateway.js';
-import { TUNNEL_PORT } from '../model/names.js';
+import { DIRECT_PORT, TUNNEL_PORT } from '../model/names.js';
 import type { NatType } from '../model/nat.js';
 import type { EndpointFields } from '../model/step.js';
+import { hasDirectPlane } from './desired.js';
 import { centralRelay, isCorax, MAPPED_TYPE } from './relations.js';
 
 /** Fields of the own endpoint that differ from what the store has; null when nothing does. */
@@ -18,6 +19,7 @@ export function ownFields(site: SiteFacts, gateway: Gateway, coraxVersion: strin
     corax: coraxVersion,
     // Empty is as good as absent, and takes back an address that turned out not to answer.
     probeAddress: site.probeAddress ?? '',
+    [CONFIG_KEYS.coraxIPv6]: globalAddress(site),
     [CONFIG_KEYS.coraxPortMapping]: endpoint.underNat && site.mapped !== null ? formatHostPort(site.mapped) : '',
     ...(address === null ? {} : { [CONFIG_KEYS.coraxPublicIP]: address }),
   });
@@ -32,6 +34,15 @@ export function ownFields(site: SiteFacts, gateway: Gateway, coraxVersion: strin
     ...(config === null ? {} : { config }),
   };
   return Object.keys(fields).length === 0 ? null : fields;
+}
+
+/**
+ * Nothing is translated there, so the direct plane's own port is the one to send to. pluto has one port for both planes,
+ * and follows nobody who moves: with libreswan none is said.
+ */
+function globalAddress(site: SiteFacts): string {
+  const ip = site.driver === 'wireguard' && hasDirectPlane(site) ? (site.underlay?.ipv6 ?? null) : null;
+  return ip === null ? '' : formatHostPort({ ip, port: DIRECT_PORT });
 }
 
 /** A mapping counts once it is the hole: before, others are still sent elsewhere. Without it the type may be unknown. */

@@ -48,22 +48,36 @@ export function roleOf(gateway: Gateway | null, node: string): Role {
   return active.underNat ? 'edge' : 'relay';
 }
 
+/** Behind a hole that is mapped a NAT lets everybody in; else as it was measured here, else as the store has it. */
+export function ownNatType(site: SiteFacts): NatType | null {
+  const own = site.self?.endpoint ?? null;
+  if (own !== null && isMapped(own)) return MAPPED_TYPE;
+  return site.nat?.type ?? own?.natType ?? null;
+}
+
 export interface PairVerdict {
   readonly may: boolean;
+  /** Only by what is opened with the other end's help, one way at a time: while one stands it may. */
+  readonly byOpening?: true;
   /** One sentence. */
   readonly reason: string;
 }
 
-/** The proposal's figure 2. An unknown type counts as port-restricted, the strictest that is not symmetric. */
+/** Do the two NATs, and what was chosen for this node, allow a direct path, by whatever strategy? */
+export function mayBeDirect({ may, byOpening }: PairVerdict): boolean {
+  return may || byOpening === true;
+}
+
+/** The proposal's figure 2: by the holes alone. An unknown type counts as port-restricted, the strictest that is not symmetric. */
 export function pairVerdict(local: NatType | null, remote: NatType | null): PairVerdict {
   const [a, b] = [effectiveType(local), effectiveType(remote)];
   const symmetric = [a, b].filter((type) => type === 'Symmetric NAT').length;
   if (symmetric === 2) return { may: false, reason: 'both ends are behind a Symmetric NAT' };
   if (symmetric === 1 && (a === 'Port Restricted cone NAT' || b === 'Port Restricted cone NAT')) {
-    const [mine, theirs] = [describe(local), describe(remote)];
+    const [mine, theirs] = [describeNat(local), describeNat(remote)];
     return { may: false, reason: `this end is behind ${mine}, the other behind ${theirs}: no packet gets in first` };
   }
-  return { may: true, reason: `${describe(local)} with ${describe(remote)} can connect` };
+  return { may: true, reason: `${describeNat(local)} with ${describeNat(remote)} can connect` };
 }
 
 /**
@@ -74,20 +88,13 @@ function effectiveType(type: NatType | null): NatType {
   return type === null || type === 'Undefined' ? 'Port Restricted cone NAT' : type;
 }
 
-function describe(type: NatType | null): string {
+export function describeNat(type: NatType | null): string {
   return type === null || type === 'Undefined' ? 'a NAT of unknown type' : `a ${type}`;
 }
 
 /** A router maps the hole to this endpoint: whoever sends there gets in, whatever the NAT does besides. */
 export function isMapped({ mapped, hole }: TunnelEndpoint): boolean {
   return mapped !== null && sameHostPort(mapped, hole);
-}
-
-/** As others have to take it: behind a hole that is mapped a NAT lets everybody in. */
-export function localNatType(site: SiteFacts): NatType | null {
-  const own = site.self?.endpoint ?? null;
-  if (own !== null && isMapped(own)) return MAPPED_TYPE;
-  return site.nat?.type ?? own?.natType ?? null;
 }
 
 /** raven's word for it. */

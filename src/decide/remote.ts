@@ -1,18 +1,21 @@
 /** Everything about one remote gateway: what ought to be in force, what is to be done, and why. */
-import { formatHostPort, type HostPort, sameHostPort } from '../model/address.js';
+import { formatHostPort, type HostPort, isIpv4, sameHostPort } from '../model/address.js';
 import type { PlaneFacts, RemoteFacts, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { Item } from '../model/item.js';
 import { DIRECT_ALL_LIMIT } from '../model/names.js';
+import type { NatType } from '../model/nat.js';
+import type { OpeningMemory } from '../model/opening.js';
 import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
 import { hasDirectPlane, neighbourItems, peer as peerItem, remoteEdgeItems } from './desired.js';
 import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
+import { natVerdict, openedOf, openingDeeds, openingOf, outsideItems } from './hard-nat.js';
 import { hasSession } from './health.js';
 import { privateIpOf } from './ipsec.js';
-import { lanAddress, placeToTry } from './lan.js';
 import { memberPath } from './members.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
+import { globalAddress, lanAddress, placesToTry, placeToTry } from './places.js';
 import { holeFields } from './publish.js';
 import {
   centralRelay,
@@ -20,10 +23,9 @@ import {
   comesToMapped,
   holdsBack,
   isCorax,
-  localNatType,
   otherDriver,
+  ownNatType,
   type PairVerdict,
-  pairVerdict,
   reAdds,
   relayOf,
   siteOf,
@@ -47,9 +49,18 @@ export interface RemoteDecision {
   readonly wakeAt: number;
   /** Something a person should know, or null. */
   readonly complaint: string | null;
+  /** Null but for edge to edge, and where the facts have none. */
+  readonly opening: OpeningMemory | null;
 }
 
-const NOTHING: RemoteDecision = { items: [], deeds: [], path: null, wakeAt: Number.POSITIVE_INFINITY, complaint: null };
+const NOTHING: RemoteDecision = {
+  items: [],
+  deeds: [],
+  path: null,
+  wakeAt: Number.POSITIVE_INFINITY,
+  complaint: null,
+  opening: null,
+};
 
 export function relationTo(site: SiteFacts, gateway: Gateway): Relation {
   if (site.role === 'member')
@@ -129,7 +140,9 @@ function renewLost(site: SiteFacts, remote: Site, endpoint: HostPort | null, pla
   const { peer, probe } = plane;
   if (site.driver !== 'libreswan' || site.role !== 'edge' || peer === null || probe === null) return null;
   const lost = probe.received > 0 && probe.lostInRow >= LOST_IN_ROW;
-  if (!lost || isWithin(LOST_MS, peer.receivedAt, now)) return null;
+  if (!lost) return null;
+  // Nothing else wakes this up: of what goes on being lost no more is told.
+  if (isWithin(LOST_MS, peer.receivedAt, now)) return { wakeAt: Math.min(peer.receivedAt, now) + LOST_MS + 1 };
   const item = peerItem(site, 'relay', remote, endpoint);
   const again: Deed = { op: 're-add', peer: item, carries: remote.gateway.subnets, seenRxBytes: peer.rxBytes };
   return { deeds: [again], wakeAt: now + RE_ADD_MS };
@@ -155,50 +168,78 @@ function decideEdge(
   site: SiteFacts,
   remote: Site,
   memory: PathMemory,
-  facts: RemoteFacts,
+  before: RemoteFacts,
   now: number,
 ): RemoteDecision {
+  const opening = decideOpeningOf(site, remote, memory, before, now);
+  const facts =
+    opening === null || before.opening === undefined
+      ? before
+      : { ...before, opening: { ...before.opening, memory: opening.memory } };
   const known = pathInput(site, remote, facts, now);
-  const input = { ...known, target: placeToTry(known.target, lanAddress(site, remote), memory, now) };
+  const input = { ...known, target: openedOf(facts)?.target ?? placeToTry(placesToTry(site, remote), memory, now) };
   const decision = decidePath(memory, input);
   const answeredInRow = currentProbe(decision.memory, facts.direct)?.answeredInRow ?? 0;
   const session = hasSession(facts.direct.peer, now);
   const candidate = { now, target: input.target, session, answeredInRow, lingers: decision.lingers };
   const items = remoteEdgeItems(site, remote, decision.memory, candidate);
   items.push(...formerDirectItems(site, remote, facts, items, now));
+  items.push(...outsideItems(facts, items));
   const peer = peerItem(site, 'direct', remote, input.target);
-  const deeds = decision.deeds.map((deed): Deed => {
-    if (deed.op === 'punch') {
-      return { op: 'punch', gateway: remote.gateway.name, to: input.target as HostPort, ttl: deed.ttl };
-    }
-    return { op: deed.op, peer, carries: remote.gateway.subnets, seenRxBytes: facts.direct.peer?.rxBytes ?? 0 };
+  const deeds = decision.deeds.flatMap((deed): Deed[] => {
+    if (deed.op !== 'punch')
+      return [{ op: deed.op, peer, carries: remote.gateway.subnets, seenRxBytes: facts.direct.peer?.rxBytes ?? 0 }];
+    // What was opened is open: a packet from the tunnel's own port would open another way.
+    return openedOf(facts) === null ? punch(remote, deed.ttl) : [];
   });
-  return { items, deeds, path: decision.memory, wakeAt: decision.wakeAt, complaint: null };
+  // An opening is decided before the path: what the path came to, it has to see.
+  const moved = opening !== null && decision.memory.state !== memory.state;
+  const wakeAt = Math.min(decision.wakeAt, opening?.wakeAt ?? Number.POSITIVE_INFINITY, moved ? now + 1 : Infinity);
+  const said = opening === null ? [] : openingDeeds(remote, opening);
+  const memories = { path: decision.memory, opening: opening?.memory ?? null };
+  return { items, deeds: [...said, ...deeds], wakeAt, complaint: null, ...memories };
+}
+
+function decideOpeningOf(site: SiteFacts, remote: Site, path: PathMemory, facts: RemoteFacts, now: number) {
+  const types = [ownNatType(site), remote.endpoint.natType] as const;
+  const mayTry = forbidden(site) === null;
+  return openingOf(site, remote, facts, path, { now, pair: pairName(site.publicKey, remote.key), types, mayTry });
+}
+
+/**
+ * The own NAT is opened toward the hole, wherever the peer is tried meanwhile. A LAN needs no opening, and an IPv6 firewall
+ * is opened by the handshake itself: it translates nothing, so a stranger's packet that came first leaves no harm.
+ */
+function punch({ gateway, endpoint: { hole } }: Site, ttl: number): Deed[] {
+  return hole === null || !isIpv4(hole.ip) ? [] : [{ op: 'punch', gateway: gateway.name, to: hole, ttl }];
 }
 
 /** What the path's state machine needs to know of this pair. */
 export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now: number): PathInput {
   const { hole } = remote.endpoint;
   const lan = lanAddress(site, remote);
+  const global = globalAddress(site, remote);
   const own = site.self?.endpoint ?? null;
-  const localType = localNatType(site);
+  const localType = ownNatType(site);
+  const opened = openedOf(facts);
   const remoteType = remote.endpoint.natType;
   const local = { natType: localType, key: site.publicKey };
   const comes = comesToMapped(own, remote.endpoint);
   return {
     now,
     pair: pairName(site.publicKey, remote.key),
-    verdict: verdict(site, remote, localType),
-    target: hole,
-    waitingFor: waitingFor(own?.hole ?? null, hole),
-    fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan])]
+    verdict: verdict(site, remote, localType, facts),
+    target: opened?.target ?? placesToTry(site, remote)[0] ?? null,
+    waitingFor: global === null ? waitingFor(own?.hole ?? null, hole) : null,
+    fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan]), ...(global === null ? [] : [own?.ipv6, global])]
+      .concat(opened === null ? [] : [opened.target])
       .map((at) => (at ? formatHostPort(at) : '-'))
-      .concat(`${localType}`, `${remoteType}`, remote.key)
+      .concat(`${localType}`, `${remoteType}`, remote.key, opened?.localPort ? [`${opened.localPort}`] : [])
       .join(' '),
     reAdds: comes ?? reAdds(local, { natType: remoteType, key: remote.key }),
-    comesLast: comes === null ? comesLast(localType, remoteType) : !comes,
+    comesLast: opened === null && (comes === null ? comesLast(localType, remoteType) : !comes),
     isMapped: comes === false,
-    holdsBack: holdsBack(remoteType),
+    holdsBack: opened === null && holdsBack(remoteType),
     probed: isCorax(remote.endpoint) && remote.endpoint.probeAddress !== null && site.probeAddress !== null,
     keepsAlive: isCorax(remote.endpoint),
     relay: facts.relay,
@@ -207,23 +248,26 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
   };
 }
 
-function verdict(site: SiteFacts, remote: Site, localType: PathTypes): PairVerdict {
-  if (!hasDirectPlane(site)) return { may: false, reason: 'direct paths are switched off (--direct none)' };
-  if (site.direct === 'auto' && site.crowded) {
-    return {
-      may: false,
-      reason: `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`,
-    };
-  }
-  const central = centralRelay(site.relays);
-  if (site.driver === 'libreswan' && central !== null && !isCorax(central.endpoint)) {
-    return { may: false, reason: "the central relay is raven-agent's: with libreswan that leaves one plane" };
-  }
+function verdict(site: SiteFacts, remote: Site, localType: PathTypes, facts: RemoteFacts): PairVerdict {
+  const reason = forbidden(site);
+  if (reason !== null) return { may: false, reason };
   if (lanAddress(site, remote) !== null) return { may: true, reason: 'both are behind one public address' };
-  return pairVerdict(localType, remote.endpoint.natType);
+  if (globalAddress(site, remote) !== null) return { may: true, reason: 'both have a global IPv6 address' };
+  return natVerdict(site, remote, [localType, remote.endpoint.natType], facts);
 }
 
-type PathTypes = Parameters<typeof pairVerdict>[0];
+/** Why this node has no direct plane to anybody; null where it has. */
+function forbidden(site: SiteFacts): string | null {
+  if (!hasDirectPlane(site)) return 'direct paths are switched off (--direct none)';
+  if (site.direct === 'auto' && site.crowded)
+    return `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`;
+  const central = centralRelay(site.relays);
+  if (site.driver === 'libreswan' && central !== null && !isCorax(central.endpoint))
+    return "the central relay is raven-agent's: with libreswan that leaves one plane";
+  return null;
+}
+
+type PathTypes = NatType | null;
 
 /** Both ends start on the later of the two holes, which the store tells both at about the same time. */
 function waitingFor(own: HostPort | null, theirs: HostPort | null): string | null {

@@ -5,10 +5,10 @@ import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import { NAT_TYPES, type NatType } from '../model/nat.js';
 import { formatLoss, formatRtt } from '../model/words.js';
 import { hasDirectPlane } from './desired.js';
-import { inSeconds, ownNatType } from './explain.js';
+import { inSeconds } from './explain.js';
 import { boundsOn, hasSession } from './health.js';
 import { answersNeeded, currentHealths, currentProbe, newPath, type PathInput, type PathMemory } from './path.js';
-import { pairVerdict } from './relations.js';
+import { mayBeDirect, ownNatType, pairVerdict } from './relations.js';
 import { pathInput, relationTo } from './remote.js';
 import { LOST_IN_ROW, PASSIVE_DEAD_MS } from './timing.js';
 
@@ -25,7 +25,8 @@ export function wouldChange(
   if (relation.kind === 'neighbour') return ['nothing: there is one tunnel to it, and it is this one'];
   const path = memory ?? newPath(now);
   const input = pathInput(site, relation.remote, facts, now);
-  if (!input.verdict.may) return whereItMayNot(site, relation.remote);
+  if (!mayBeDirect(input.verdict)) return whereItMayNot(site, relation.remote);
+  if (!input.verdict.may && path.state !== 'direct') return whileShut(site, relation.remote, facts, now);
   switch (path.state) {
     case 'direct':
       return whileDirect(path, input);
@@ -45,13 +46,31 @@ function whereItMayNot(site: SiteFacts, remote: Site): string[] {
   return [
     ...(here === null ? [] : [`this end behind ${here}`]),
     ...(there === null ? [] : [`the other end behind ${there}`]),
+    ...(site.driver === 'wireguard' ? [`a global IPv6 address ${whoLacksIpv6(site, remote)}`] : []),
     'a public address for either end (underNAT: false makes it a relay)',
   ];
+}
+
+function whoLacksIpv6({ self }: SiteFacts, { endpoint }: Site): string {
+  if (self?.endpoint.ipv6 == null) return endpoint.ipv6 === null ? 'at both ends' : 'at this end';
+  return 'at the other end';
 }
 
 function typesThat(fit: (type: NatType) => boolean): string | null {
   const types = NAT_TYPES.filter((type) => type !== 'Undefined' && fit(type));
   return types.length === 0 ? null : types.map((type) => `a ${type}`).join(' or ');
+}
+
+/** It can be opened only with the other end's help. */
+function whileShut(site: SiteFacts, remote: Site, { opening }: RemoteFacts, now: number): string[] {
+  if (!site.hardNat) return ['--hard-nat on, on this node'];
+  const memory = opening?.memory;
+  const next = memory !== undefined && memory.phase === 'idle' && memory.nextTryAt > now;
+  return [
+    ...(next ? [`the next try, ${inSeconds(memory.nextTryAt, now)}`] : []),
+    "a probe that hits one of the mappings at the symmetric end's NAT",
+    `a global IPv6 address ${whoLacksIpv6(site, remote)}`,
+  ];
 }
 
 function whileDirect(path: PathMemory, input: PathInput): string[] {

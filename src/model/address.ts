@@ -142,6 +142,8 @@ const NEVER_UNICAST = [
 ];
 const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'];
 
+const GLOBAL_IPV6 = '2000::/3' as Prefix;
+
 const neverUnicast = NEVER_UNICAST.map((text) => parsePrefix(text) as Prefix);
 const privateUse = PRIVATE.map((text) => parsePrefix(text) as Prefix);
 
@@ -160,6 +162,11 @@ export function isPrivate(ip: Ip): boolean {
   return privateUse.some((prefix) => contains(prefix, ip));
 }
 
+/** Of the block that global unicast addresses are given out from (RFC 3513 4, IANA): no ULA, no translated IPv4. */
+export function isGlobalIpv6(ip: Ip): boolean {
+  return contains(GLOBAL_IPV6, ip);
+}
+
 /** 127.0.0.0/8 or ::1 (RFC 1122 3.2.1.3, RFC 4291 2.5.3), as Node gives it too. */
 export function isLoopback(host: string): boolean {
   return /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(host) || host === '::1';
@@ -172,6 +179,13 @@ export function isPort(value: unknown): value is number {
 /** "192.0.2.1:4500", "[2001:db8::1]:4500" */
 export function formatHostPort({ ip, port }: HostPort): string {
   return isIpv4(ip) ? `${ip}:${port}` : `[${ip}]:${port}`;
+}
+
+/** What {@link formatHostPort} gives; null where the text is anything else. */
+export function parseHostPort(text: string): HostPort | null {
+  const [, v6, v4, digits = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const [ip, port] = [parseIp(v6 ?? v4 ?? ''), Number(digits)];
+  return ip === null || isIpv4(ip) !== (v6 === undefined) || !isPort(port) ? null : { ip, port };
 }
 
 export function sameHostPort(a: HostPort | null, b: HostPort | null): boolean {

@@ -4,6 +4,7 @@ import type { Gateway, SiteNode, TunnelEndpoint } from './gateway.js';
 import type { PublicKey } from './key.js';
 import type { DriverName, Plane } from './names.js';
 import type { NatReport } from './nat.js';
+import type { OpeningFacts, PortRange } from './opening.js';
 
 /**
  * This node's part: `edge` and `relay` hold their gateway's tunnel, `member` reaches remotes by the node that does,
@@ -20,6 +21,8 @@ export interface Underlay {
   readonly mtu: number;
   /** The node's own addresses, of every device that is not ours. */
   readonly addresses: readonly Ip[];
+  /** Where the world reaches this node by IPv6; null without a global address and a way out. */
+  readonly ipv6: Ip | null;
 }
 
 /** The nodes of the own gateway among themselves. Addresses are private ones, IPv4. */
@@ -107,6 +110,8 @@ export interface RemoteFacts {
   readonly former?: Former;
   /** When its relay-plane peer was last made to ask for a session at once; absent: never. */
   readonly nudgedAt?: number;
+  /** Absent where this node takes part in none. */
+  readonly opening?: OpeningFacts;
 }
 
 /** All that is not about one remote. */
@@ -122,6 +127,8 @@ export interface SiteFacts {
   readonly probeAddress: Ip | null;
   readonly underlay: Underlay | null;
   readonly nat: NatReport | null;
+  /** The ports that a carrier's NAT gives to this site; null where there is no such block, or none is known. */
+  readonly portBlock: PortRange | null;
   /** Usable relays, by node name in byte order; the last is the central one. */
   readonly relays: readonly Relay[];
   /** Where the kernel has our relay-plane peers now: on an edge these are relays too. */
@@ -131,6 +138,8 @@ export interface SiteFacts {
   /** Gateways stand in the store of which no version could ever be read: what stands unasked may be theirs. */
   readonly unread: boolean;
   readonly direct: DirectPolicy;
+  /** Openings through NATs that let no packet in first are tried (--hard-nat). */
+  readonly hardNat: boolean;
   /** Own prefixes, of all nodes of the own gateway. */
   readonly subnets: readonly Prefix[];
   /**

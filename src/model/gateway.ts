@@ -7,11 +7,13 @@ import {
   contains,
   type HostPort,
   type Ip,
+  isGlobalIpv6,
   isIpv4,
   isPort,
   isUnicast,
   nonUnicastPart,
   type Prefix,
+  parseHostPort,
   parseIp,
   parsePrefix,
   prefixLength,
@@ -26,14 +28,15 @@ export { GATEWAY_API_VERSION, GATEWAY_KIND } from './resource.js';
 
 /**
  * `config` keys of ours in an endpoint; raven has only the first. `coraxPublicIP` is the `publicIP` that a relay's
- * agent found for itself: what the user wrote is told from it, and never touched. `coraxPortMapping` is where an edge's
- * router maps its tunnel port to, as the router says.
+ * agent found for itself: what the user wrote is told from it, and never touched. `coraxIPv6` is where an edge's direct
+ * plane is reached by IPv6, `coraxPortMapping` where its router maps its tunnel port to, as the router says.
  */
 export const CONFIG_KEYS = {
   publicKey: 'publicKey',
   probeAddress: 'probeAddress',
   corax: 'corax',
   coraxPublicIP: 'coraxPublicIP',
+  coraxIPv6: 'coraxIPv6',
   coraxPortMapping: 'coraxPortMapping',
 } as const;
 
@@ -56,6 +59,8 @@ export interface TunnelEndpoint {
   readonly probeAddress: Ip | null;
   /** The agent's version and abilities; null where the agent is raven's. */
   readonly corax: string | null;
+  /** Where the direct plane is reached by IPv6: a global address. */
+  readonly ipv6: HostPort | null;
   readonly config: Readonly<Record<string, string>>;
 }
 
@@ -236,7 +241,7 @@ function narrowEndpoint(
   if (port !== null && !isPort(port)) throw new Refusal([...path, 'publicPort'], port, 'is not a port (1–65535)');
   const config = definedOnly(object.config);
   const configPath = (key: string) => [...path, 'config', key];
-  const { publicKey, probeAddress, corax, coraxPortMapping } = CONFIG_KEYS;
+  const { publicKey, probeAddress, corax, coraxIPv6, coraxPortMapping } = CONFIG_KEYS;
   return {
     nodeName,
     underNat: object.underNAT ?? false,
@@ -271,6 +276,10 @@ function narrowEndpoint(
       `must be printable ASCII, at most ${GATEWAY_LIMITS.coraxLength} characters`,
       (value) => (value.length <= GATEWAY_LIMITS.coraxLength && /^[\x20-\x7e]+$/.test(value) ? value : null),
     ),
+    ipv6: given(config[coraxIPv6], configPath(coraxIPv6), 'is not a global IPv6 address with a port', (value) => {
+      const at = parseHostPort(value);
+      return at !== null && isGlobalIpv6(at.ip) ? at : null;
+    }),
     config,
   };
 }

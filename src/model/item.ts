@@ -3,7 +3,7 @@
  * is there (the agent's observation), and the steps between the two all speak of items.
  */
 import type { HostPort, Ip, Prefix } from './address.js';
-import { sameHostPort } from './address.js';
+import { formatHostPort, sameHostPort } from './address.js';
 import type { PublicKey } from './key.js';
 import type { Plane } from './names.js';
 import type { Mac } from './overlay.js';
@@ -52,6 +52,13 @@ export interface FirewallItem {
     /** On a member: what leaves by the overlay and is not from the own site's pods gets this source. */
     readonly source: Ip | null;
   } | null;
+}
+
+/** What goes to `remote` from the direct plane leaves by this local port, and what comes back there is the direct plane's. */
+export interface OutsidePortItem {
+  readonly kind: 'outside-port';
+  readonly remote: HostPort;
+  readonly localPort: number;
 }
 
 /** raven0, with its own address and MAC. */
@@ -153,6 +160,7 @@ export type Item =
   | AddressItem
   | RuleItem
   | FirewallItem
+  | OutsidePortItem
   | PeerItem
   | CarryItem
   | RouteItem
@@ -177,6 +185,8 @@ export function keyOf(item: Item): ItemKey {
       return `rule ${item.family} ${item.priority} ${item.table} ${item.source ?? '-'} ${item.tos} ${item.fwmark}`;
     case 'firewall':
       return 'firewall';
+    case 'outside-port':
+      return `outside-port ${formatHostPort(item.remote)}`;
     case 'peer':
       return `peer ${item.plane} ${item.key}`;
     case 'carry':
@@ -192,6 +202,7 @@ export function keyOf(item: Item): ItemKey {
 export function sameItem(a: Item, b: Item): boolean {
   if (a === b) return true;
   if (a.kind === 'peer' && b.kind === 'peer') return a.gateway === b.gateway && sameIpsec(a.ipsec, b.ipsec);
+  if (a.kind === 'outside-port' && b.kind === 'outside-port') return a.localPort === b.localPort;
   if (a.kind === 'firewall' && b.kind === 'firewall') return sameFirewall(a, b);
   const left = a as unknown as Record<string, unknown>;
   const right = b as unknown as Record<string, unknown>;

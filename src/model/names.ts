@@ -8,6 +8,13 @@ export const TUNNEL_PORT = 4500;
 /** Where the direct plane's device listens; two stateless rules make it look like {@link TUNNEL_PORT}. */
 export const DIRECT_PORT = 4501;
 
+/** Where agents talk to each other inside the tunnel, by the relay plane, from and to this port. */
+export const RENDEZVOUS_PORT = 4502;
+
+export function isPort(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65_535;
+}
+
 export type DriverName = 'wireguard' | 'libreswan';
 export type Devices = Readonly<Record<Plane, string>>;
 /** WireGuard's; the first is raven's. */

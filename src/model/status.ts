@@ -6,6 +6,7 @@
  */
 import * as z from 'zod';
 import { NAT_BEHAVIOURS, NAT_TYPES } from './nat.js';
+import { POOLINGS, PORT_ASSIGNMENTS } from './nat-profile.js';
 import { MAPPING_PROTOCOLS } from './port-mapping.js';
 
 const hostPort = z.string().describe('address:port, [address]:port for IPv6');
@@ -13,6 +14,24 @@ const unixTime = z.number().nonnegative().describe('Unix time in seconds');
 const bytes = z.number().nonnegative();
 
 const behaviour = z.enum(NAT_BEHAVIOURS).describe('RFC 4787, 4.1 and 5');
+
+const natProfile = z.object({
+  samples: z.int().nonnegative().describe('mappings that this was told from'),
+  assignment: z.enum(PORT_ASSIGNMENTS).nullable().describe('RFC 4787 4.2: the port that a new mapping gets'),
+  step: z.int().nullable().describe('of sequential ports, from one mapping to the next'),
+  between: z.int().nonnegative().nullable().describe("of sequential ports: others' mappings between two of ours"),
+  ports: z
+    .object({ first: z.int(), last: z.int() })
+    .nullable()
+    .describe('where the ports lie, as far as they show it; both ends included'),
+  block: z.boolean().nullable().describe("they are a part of a public address's: a carrier's NAT"),
+  pooling: z.enum(POOLINGS).nullable().describe('RFC 4787 4.1: whether all mappings have one public address'),
+  addresses: z.array(z.string()).describe('public addresses seen'),
+  lifetime: z
+    .object({ livedS: z.number().nullable(), goneS: z.number().nullable() })
+    .nullable()
+    .describe('RFC 4787 4.3, in seconds: idle mappings lived so long, and were gone after so long; null: not measured'),
+});
 
 const PATH_STATES = ['relayed', 'punching', 'direct'] as const;
 
@@ -72,6 +91,10 @@ export const statusSchema = z
       mapping: behaviour.nullable(),
       filtering: behaviour.nullable(),
       hole: hostPort.nullable().describe("the tunnel port's server-reflexive address (RFC 8445)"),
+      profile: natProfile
+        .nullable()
+        .default(null)
+        .describe('how the NAT gives out ports; null: no NAT, or not known yet'),
       portMapping: portMapping.nullable().optional().describe('null where the router is not asked for one'),
     }),
     store: z.object({

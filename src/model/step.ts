@@ -2,6 +2,7 @@
 import type { HostPort, Ip, Prefix } from './address.js';
 import type { Item, PeerItem } from './item.js';
 import type { NatType } from './nat.js';
+import type { OpeningDeed } from './opening.js';
 
 /** Fields of one `Gateway.spec.endpoints[]`, by their names there; `config` keys are merged. */
 export interface EndpointFields {
@@ -25,7 +26,7 @@ export interface DeleteStep<I extends Item = Item> {
   readonly item: I;
 }
 
-export type Deed = PunchDeed | PeerDeed | PublishDeed;
+export type Deed = PunchDeed | PeerDeed | PublishDeed | OpeningDeed;
 
 /** A packet from the tunnel's port that opens the own NAT towards `to` and dies on the way (TTL). */
 export interface PunchDeed {

@@ -1,13 +1,7 @@
 /** The Binding transaction over bytes (RFC 8489 6): what to send, and what an answer says. Pure but for randomness. */
 import { randomBytes } from 'node:crypto';
 import { type HostPort, isIpv4, isPrivate, isUnicast } from '../model/address.js';
-import {
-  type ChangeRequest,
-  type DecodedMessage,
-  decodeMessage,
-  encodeMessage,
-  TRANSACTION_ID_BYTES,
-} from './codec.js';
+import { type DecodedMessage, decodeMessage, encodeMessage, type StunMessage, TRANSACTION_ID_BYTES } from './codec.js';
 
 export type BindingAnswer =
   | {
@@ -26,9 +20,12 @@ export function newTransactionId(): Uint8Array {
   return randomBytes(TRANSACTION_ID_BYTES);
 }
 
-/** A Binding request, 20 bytes, or 28 with a CHANGE-REQUEST. */
-export function bindingRequest(transactionId: Uint8Array, change?: ChangeRequest): Uint8Array {
-  return encodeMessage({ kind: 'request', transactionId, changeRequest: change });
+/** What a request asks for beside the answer (RFC 5780 7.2, 7.5). */
+export type BindingExtras = Pick<StunMessage, 'changeRequest' | 'responsePort'>;
+
+/** A Binding request, 20 bytes, and 8 for each extra. */
+export function bindingRequest(transactionId: Uint8Array, extras: BindingExtras = {}): Uint8Array {
+  return encodeMessage({ kind: 'request', transactionId, ...extras });
 }
 
 /** Reads an answer to the request with this transaction id. Never throws. */

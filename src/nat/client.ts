@@ -19,6 +19,8 @@ export const RFC_8489: Retransmission = { rtoMs: 500, requests: 7, lastWait: 16 
 export interface BindingQuery {
   readonly to: HostPort;
   readonly change?: ChangeRequest;
+  /** The answer is to go there, so another port must hear it (RFC 5780 4.6). */
+  readonly responsePort?: number;
   /** Who must answer; `to` itself unless a change was asked for. */
   readonly from?: HostPort;
   readonly retransmission: Retransmission;
@@ -74,10 +76,15 @@ export class StunClient {
     return client;
   }
 
+  /** Null once closed. */
+  get localPort(): number | null {
+    return this.#port?.localPort ?? null;
+  }
+
   /** Asks until an answer, the last retransmission or the deadline. Never rejects. */
   ask(query: BindingQuery): Promise<BindingOutcome> {
     const transactionId = newTransactionId();
-    const bytes = bindingRequest(transactionId, query.change);
+    const bytes = bindingRequest(transactionId, { changeRequest: query.change, responsePort: query.responsePort });
     const key = transactionKey(bytes) as string;
     return new Promise((resolve) => {
       const pending: Pending = {

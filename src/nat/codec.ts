@@ -21,6 +21,7 @@ const ATTRIBUTE = {
   changeRequest: 0x0003,
   errorCode: 0x0009,
   xorMappedAddress: 0x0020,
+  responsePort: 0x0027,
   software: 0x8022,
   responseOrigin: 0x802b,
   otherAddress: 0x802c,
@@ -28,11 +29,11 @@ const ATTRIBUTE = {
 
 /**
  * Comprehension-required attributes (below 0x8000) that a message may hold: those above, those that mean
- * nothing without credentials, PADDING and RESPONSE-PORT, and RFC 3489's names that old servers still add.
+ * nothing without credentials, PADDING, and RFC 3489's names that old servers still add.
  */
 const UNDERSTOOD = new Set<number>([
   ...Object.values(ATTRIBUTE),
-  ...[0x0006, 0x0008, 0x000a, 0x0014, 0x0015, 0x001c, 0x001d, 0x001e, 0x0026, 0x0027],
+  ...[0x0006, 0x0008, 0x000a, 0x0014, 0x0015, 0x001c, 0x001d, 0x001e, 0x0026],
   ...[0x0002, 0x0004, 0x0005, 0x000b],
 ]);
 
@@ -55,6 +56,8 @@ export interface StunMessage {
   readonly otherAddress?: HostPort | undefined;
   readonly responseOrigin?: HostPort | undefined;
   readonly changeRequest?: ChangeRequest | undefined;
+  /** Where the answer is to go instead, at the address that the request came from (RFC 5780 7.5). */
+  readonly responsePort?: number | undefined;
   readonly error?: { readonly code: number; readonly reason: string } | undefined;
   readonly software?: string | undefined;
 }
@@ -72,6 +75,7 @@ export function encodeMessage(message: StunMessage): Uint8Array {
     const { ip, port } = message.changeRequest;
     out.addAttribute(ATTRIBUTE.changeRequest, (ip ? CHANGE_IP : 0) | (port ? CHANGE_PORT : 0));
   }
+  if (message.responsePort !== undefined) out.addAttribute(ATTRIBUTE.responsePort, message.responsePort);
   if (message.error) out.addAttribute(ATTRIBUTE.errorCode, message.error.code, message.error.reason);
   add(ATTRIBUTE.xorMappedAddress, message.xorMappedAddress);
   add(ATTRIBUTE.mappedAddress, message.mappedAddress);
@@ -121,6 +125,7 @@ function readMessage(bytes: Buffer): DecodedMessage | null {
     otherAddress: readAddress(value(ATTRIBUTE.otherAddress)),
     responseOrigin: readAddress(value(ATTRIBUTE.responseOrigin)),
     changeRequest: readChange(value(ATTRIBUTE.changeRequest)),
+    responsePort: readPort(value(ATTRIBUTE.responsePort)),
     error: readError(value(ATTRIBUTE.errorCode)),
     software: readText(value(ATTRIBUTE.software)),
     unknownRequired: Array.from(message, ({ type }) => type).filter((type) => type < 0x8000 && !UNDERSTOOD.has(type)),
@@ -148,6 +153,10 @@ function undoXor(address: HostPort | undefined, transactionId: Uint8Array): Host
 function readChange(value: unknown): ChangeRequest | undefined {
   if (typeof value !== 'number') return undefined;
   return { ip: (value & CHANGE_IP) !== 0, port: (value & CHANGE_PORT) !== 0 };
+}
+
+function readPort(value: unknown): number | undefined {
+  return isPort(value) ? value : undefined;
 }
 
 function readError(value: unknown): { code: number; reason: string } | undefined {

@@ -2,9 +2,10 @@
  * The hole by STUN: where the tunnel's own port is seen from outside. The kernel's tunnel holds that port,
  * so requests leave and answers arrive through the engine's raw socket (rawSend, 'raw' events).
  */
-import { type HostPort, isPort, parseIp } from '../model/address.js';
+import type { HostPort } from '../model/address.js';
 import type { RawPacket } from '../native.js';
 import { type BindingOutcome, RFC_8489, StunClient } from './client.js';
+import { hearRaw } from './tap.js';
 import type { OpenUdp } from './udp.js';
 
 export interface RawLink {
@@ -64,14 +65,11 @@ export class HoleProbe {
 
   readonly #open: OpenUdp = async (_bindAddress, onDatagram) => {
     const { sourcePort, ttl = 64 } = this.#options;
-    const close = this.#link.onRaw(({ address, port, payload }) => {
-      const ip = parseIp(address);
-      if (ip !== null && isPort(port)) onDatagram(payload, { ip, port });
-    });
+    const close = hearRaw(this.#link.onRaw, onDatagram);
     const send = async (payload: Uint8Array, to: HostPort) => {
       const error = await this.#link.send({ sourcePort, address: to.ip, port: to.port, ttl, payload });
       if (error !== null) throw error;
     };
-    return { send, close };
+    return { localPort: sourcePort, send, close };
   };
 }

@@ -1,16 +1,23 @@
 /** A NAT report for a person. */
 import { formatHostPort } from '../model/address.js';
 import type { NatReport, StunServerOutcome } from '../model/nat.js';
+import type { NatProfile } from '../model/nat-profile.js';
+import { poolingWords, portWords } from '../model/profile-words.js';
 
 /**
  * Several lines, the last one ended too: what was found, and what it means for going direct. `untapped`: why this
  * node's own firewall may have kept answers away (it is said where that would matter); null where it cannot have.
  */
-export function formatReport(report: NatReport, untapped: string | null = null): string {
+export function formatReport(
+  report: NatReport,
+  untapped: string | null = null,
+  profile: NatProfile | null = null,
+): string {
   const rows: Array<[string, string]> = [
     ['NAT', natWords(report)],
     ['Mapping', report.mapping ?? (report.type === 'Symmetric NAT' ? VARIES : 'unknown')],
     ['Filtering', filteringWords(report)],
+    ...profileRows(profile),
     ['Seen as', seenWords(report)],
     ['Found by', methodWords(report)],
     ...report.servers.map((server, index): [string, string] => [index === 0 ? 'STUN' : '', serverWords(server)]),
@@ -19,6 +26,14 @@ export function formatReport(report: NatReport, untapped: string | null = null):
   const lines = rows.map(([name, words]) => `${name.padEnd(width)}${words}`.trimEnd());
   const doubt = untapped !== null && mayBeHidden(report) ? [`${DOUBT}: ${untapped}.`] : [];
   return `${[...lines, '', meaningOf(report), ...doubt].join('\n')}\n`;
+}
+
+function profileRows(profile: NatProfile | null): Array<[string, string]> {
+  if (profile === null) return [];
+  return [
+    ['Ports', portWords(profile)],
+    ['Addresses', poolingWords(profile)],
+  ];
 }
 
 const VARIES = 'address-dependent or address-and-port-dependent (these servers cannot tell which)';

@@ -5,7 +5,7 @@
  */
 import { isPort, parseIp } from '../model/address.js';
 import type { RawLink } from './hole.js';
-import { type OpenUdp, openUdp } from './udp.js';
+import { type OnDatagram, type OpenUdp, openUdp } from './udp.js';
 
 /**
  * Every tapped response goes to every open port, and what passed the firewall comes a second time by its
@@ -14,14 +14,19 @@ import { type OpenUdp, openUdp } from './udp.js';
 export function openTapped(onRaw: RawLink['onRaw'], open: OpenUdp = openUdp): OpenUdp {
   return async (bindAddress, onDatagram) => {
     const port = await open(bindAddress, onDatagram);
-    const stop = onRaw(({ address, port: sourcePort, payload }) => {
-      const ip = parseIp(address);
-      if (ip !== null && isPort(sourcePort)) onDatagram(payload, { ip, port: sourcePort });
-    });
+    const stop = hearRaw(onRaw, onDatagram);
     const close = () => {
       stop();
       port.close();
     };
-    return { send: port.send, close };
+    return { localPort: port.localPort, send: port.send, close };
   };
+}
+
+/** Raw packets as datagrams, until the returned function is called. */
+export function hearRaw(onRaw: RawLink['onRaw'], onDatagram: OnDatagram): () => void {
+  return onRaw(({ address, port, payload }) => {
+    const ip = parseIp(address);
+    if (ip !== null && isPort(port)) onDatagram(payload, { ip, port });
+  });
 }

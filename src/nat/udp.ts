@@ -4,6 +4,7 @@ import { CoraxError, messageOf } from '../errors.js';
 import { type HostPort, type Ip, isPort, parseIp } from '../model/address.js';
 
 export interface UdpPort {
+  readonly localPort: number;
   /** Rejects when the kernel refuses the datagram. */
   send(bytes: Uint8Array, to: HostPort): Promise<void>;
   /** Idempotent. */
@@ -44,5 +45,5 @@ export const openUdp: OpenUdp = async (bindAddress, onDatagram) => {
       if (!open) return reject(new CoraxError('CORAX_SOCKET', 'The UDP socket is closed.'));
       socket.send(bytes, to.port, to.ip, (error) => (error ? reject(error) : resolve()));
     });
-  return { send, close };
+  return { localPort: socket.address().port, send, close };
 };

@@ -17,7 +17,9 @@ export interface PlutoEnd {
 
 /**
  * IKEv2, tunnel mode, PSK, UDP encapsulation forced, no updown script, and restarted by DPD: pluto aborts where a
- * request stays unanswered and dpd_action says nothing. What is not here is as whack would have it.
+ * request stays unanswered and dpd_action says nothing. Who begins says INITIAL_CONTACT (RFC 7296, section 2.4): what the
+ * other end still has of a connection that was lost goes, or its SAs would stay until they are old. What is not here is as
+ * whack would have it.
  */
 export interface PlutoConnection {
   readonly local: PlutoEnd;

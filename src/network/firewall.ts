@@ -3,9 +3,10 @@
  * transaction; nobody else's rules are touched.
  */
 import { isIpv4, type Prefix } from '../model/address.js';
-import { type FirewallItem, sameItem } from '../model/item.js';
+import { type FirewallItem, type OutsidePortItem, sameItem } from '../model/item.js';
 import { DIRECT_PORT, TUNNEL_FWMARK, TUNNEL_PORT } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
+import { INSIDE_SET, OUTSIDE_MAP, outsideElements, outsidePortChange } from './outside-ports.js';
 
 const FAMILY = 'ip';
 const TABLE = 'corax';
@@ -25,10 +26,11 @@ const PRIORITY_SNAT = 90;
 
 type Json = Readonly<Record<string, unknown>>;
 
-export function firewallTransaction(item: FirewallItem): string {
+/** @param outside what stands in the table and is to stand in the new one */
+export function firewallTransaction(item: FirewallItem, outside: Iterable<OutsidePortItem> = []): string {
   const commands: Json[] = [...removal(), add('table', {}, true)];
   commands.push(...identityNat(item));
-  if (item.relays !== null) commands.push(...portRewriting(item));
+  if (item.relays !== null) commands.push(...portRewriting(item, outside));
   const [relayDevice] = item.devices;
   if (item.relaying && relayDevice !== undefined) commands.push(...relaying(relayDevice));
   if (item.overlay !== null) commands.push(...overlayRules(item.overlay));
@@ -49,6 +51,16 @@ export function firewallUpdate(present: FirewallItem, item: FirewallItem): strin
   const come = after.filter((subnet) => !old.has(subnet));
   // Deleted first: one that comes may hold one that goes.
   return JSON.stringify({ nftables: [...elements('delete', gone), ...elements('add', come)] });
+}
+
+/** One element more or less in both; an error where there is no table, or no port rewriting in it. */
+export function outsidePortUpdate(op: 'add' | 'delete', item: OutsidePortItem): string {
+  return JSON.stringify({ nftables: outsidePortChange(op, { family: FAMILY, table: TABLE }, [item]) });
+}
+
+/** Asks for the outside ports; an error where there are none. */
+export function outsidePortQuery(): string {
+  return JSON.stringify({ nftables: [{ list: { map: { family: FAMILY, table: TABLE, name: OUTSIDE_MAP } } }] });
 }
 
 /** Asks for the table; an error where there is none. */
@@ -75,18 +87,31 @@ function removal(): Json[] {
   return [add('table', {}, true), { delete: { table: { family: FAMILY, name: TABLE } } }];
 }
 
-/** Port 4500 outside, two devices inside. Stateless: it leaves no trace, whoever spoke first. */
-function portRewriting(item: FirewallItem): Json[] {
+/**
+ * Port 4500 outside, two devices inside; towards some another port outside, for the direct device alone. Stateless: it leaves
+ * no trace, whoever spoke first.
+ */
+function portRewriting(item: FirewallItem, outsidePorts: Iterable<OutsidePortItem>): Json[] {
   // The table is IPv4's, and one address of another kind would have the whole of it refused.
   const elements = (item.relays ?? []).filter(({ ip }) => isIpv4(ip)).map(({ ip, port }) => ({ concat: [ip, port] }));
   const others = set(item.devices);
+  const place = ['ipv4_addr', 'inet_service'];
+  const { outside, inside } = outsideElements(outsidePorts);
+  const elem = (list: readonly Json[]) => (list.length === 0 ? {} : { elem: list });
   return [
+    add('map', { name: OUTSIDE_MAP, type: place, map: 'inet_service', ...elem(outside) }),
+    add('set', { name: INSIDE_SET, type: [...place, 'inet_service'], ...elem(inside) }),
     add('set', {
       name: 'relays',
       type: ['ipv4_addr', 'inet_service'],
-      ...(elements.length === 0 ? {} : { elem: elements }),
+      ...elem(elements),
     }),
     chain('in', { type: 'filter', hook: 'input', prio: PRIORITY_IN }),
+    rule('in', [
+      match(meta('iifname'), '!=', others),
+      match({ concat: [field('ip', 'saddr'), field('udp', 'sport'), field('udp', 'dport')] }, '==', `@${INSIDE_SET}`),
+      { mangle: { key: field('udp', 'dport'), value: DIRECT_PORT } },
+    ]),
     rule('in', [
       match(meta('iifname'), '!=', others),
       match(field('udp', 'dport'), '==', TUNNEL_PORT),
@@ -94,6 +119,17 @@ function portRewriting(item: FirewallItem): Json[] {
       { mangle: { key: field('udp', 'dport'), value: DIRECT_PORT } },
     ]),
     chain('out', { type: 'filter', hook: 'output', prio: PRIORITY_OUT }),
+    // Where the map has nothing the rule ends, and the next one counts; where it has, that one finds another port.
+    rule('out', [
+      match(meta('mark'), '==', TUNNEL_FWMARK),
+      match(field('udp', 'sport'), '==', DIRECT_PORT),
+      {
+        mangle: {
+          key: field('udp', 'sport'),
+          value: { map: { key: { concat: [field('ip', 'daddr'), field('udp', 'dport')] }, data: `@${OUTSIDE_MAP}` } },
+        },
+      },
+    ]),
     rule('out', [
       match(meta('mark'), '==', TUNNEL_FWMARK),
       match(field('udp', 'sport'), '==', DIRECT_PORT),

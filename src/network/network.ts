@@ -1,17 +1,19 @@
 /** Addresses, routes, rules and the firewall: items to and from the kernel, over netlink. */
 import { constants } from 'node:os';
 import { codeOf } from '../errors.js';
-import { type Ip, isIpv4, type Prefix, parseIp } from '../model/address.js';
+import { type Ip, isGlobalIpv6, isIpv4, type Prefix, parseIp } from '../model/address.js';
 import type { Underlay } from '../model/facts.js';
-import type {
-  AddressItem,
-  FdbItem,
-  FirewallItem,
-  Item,
-  NeighbourItem,
-  OverlayItem,
-  RouteItem,
-  RuleItem,
+import {
+  type AddressItem,
+  type FdbItem,
+  type FirewallItem,
+  type Item,
+  keyOf,
+  type NeighbourItem,
+  type OutsidePortItem,
+  type OverlayItem,
+  type RouteItem,
+  type RuleItem,
 } from '../model/item.js';
 import { planeOfDevice, TABLES, TUNNEL_FWMARK } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
@@ -24,12 +26,21 @@ import {
   type RouteColumns,
   type Rule,
 } from '../native.js';
-import { firewallMatches, firewallQuery, firewallRemoval, firewallTransaction, firewallUpdate } from './firewall.js';
+import {
+  firewallMatches,
+  firewallQuery,
+  firewallRemoval,
+  firewallTransaction,
+  firewallUpdate,
+  outsidePortQuery,
+  outsidePortUpdate,
+} from './firewall.js';
+import { outsidePortsIn } from './outside-ports.js';
 import { entryOperation, observeOverlay, putOverlay } from './overlay.js';
 import { addressAt, familyAt, RTN_UNICAST, routeItems } from './routes.js';
 
 /** Not one netlink operation each. */
-type WholeItem = FirewallItem | OverlayItem;
+type WholeItem = FirewallItem | OutsidePortItem | OverlayItem;
 export type NetworkItem = AddressItem | RouteItem | RuleItem | FdbItem | NeighbourItem | WholeItem;
 export type NetworkStep = PutStep<NetworkItem> | DeleteStep<NetworkItem>;
 
@@ -37,6 +48,8 @@ const RTN_LOCAL = 2;
 const MAIN_TABLE = 254;
 const SCOPE_HOST = 254;
 const IPPROTO_ICMP = 1;
+/** The first address of the block that global ones are of; nobody has it. */
+const SOMEWHERE_GLOBAL = '2000::';
 const WHOLE_MARK = 0xffffffff;
 
 /** An address of one of the node's devices that are not ours. */
@@ -47,6 +60,8 @@ export interface NodeAddress {
 
 export class Network {
   readonly #engine: Engine;
+  /** What a new table has to have from the old one. */
+  readonly #outsidePorts = new Map<string, OutsidePortItem>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -73,6 +88,18 @@ export class Network {
     for (const table of Object.values(TABLES)) {
       for (const item of await routeItems(await this.#engine.routes(table), names)) items.push(item);
     }
+    items.push(...(await this.#observeOutsidePorts()));
+    return items;
+  }
+
+  async #observeOutsidePorts(): Promise<Item[]> {
+    const answer = await this.#engine.nft(outsidePortQuery()).catch((error: unknown) => {
+      if (isMissing(error)) return null;
+      throw error;
+    });
+    const items = answer === null ? [] : outsidePortsIn(answer);
+    this.#outsidePorts.clear();
+    for (const item of items) this.#outsidePorts.set(keyOf(item), item);
     return items;
   }
 
@@ -81,7 +108,7 @@ export class Network {
     try {
       return firewallMatches(await this.#engine.nft(firewallQuery()), item);
     } catch (error) {
-      if (codeOf(error) === 'CORAX_NFT' && (error as NativeError).errno === constants.errno.ENOENT) return false;
+      if (isMissing(error)) return false;
       throw error;
     }
   }
@@ -93,7 +120,18 @@ export class Network {
     const link = links.find((candidate) => candidate.index === oif);
     if (link === undefined) return null;
     const addresses = (await this.nodeAddresses()).map((address) => address.ip);
-    return { device: link.name, mtu: link.mtu, addresses };
+    return { device: link.name, mtu: link.mtu, addresses, ipv6: await this.#globalIpv6() };
+  }
+
+  /**
+   * The address that the kernel would send the tunnel's packets from. By RFC 6724 it is none that is deprecated or not yet
+   * known to be unique, and a temporary one where the node is set so: the other end's packets have to go where these come
+   * from, or no firewall lets them in.
+   */
+  async #globalIpv6(): Promise<Ip | null> {
+    const route = await this.#engine.routeTo(SOMEWHERE_GLOBAL, TUNNEL_FWMARK).catch(() => null);
+    const ip = route?.type === RTN_UNICAST ? parseIp(route.source ?? '') : null;
+    return ip !== null && isGlobalIpv6(ip) ? ip : null;
   }
 
   /** The router that the default route goes by; null without one, or where it goes straight to a device. */
@@ -141,6 +179,8 @@ export class Network {
     if (item.kind === 'firewall') {
       if (op === 'delete') await this.#engine.nft(firewallRemoval());
       else await this.#putFirewall(item, 'present' in rest ? rest.present : null);
+    } else if (item.kind === 'outside-port') {
+      await this.#setOutsidePort(op, item, 'present' in rest ? rest.present : null);
     } else if (item.kind === 'overlay') {
       if (op === 'put') await putOverlay(this.#engine, item);
       else
@@ -159,7 +199,21 @@ export class Network {
       );
       if (done) return;
     }
-    await this.#engine.nft(firewallTransaction(item));
+    await this.#engine.nft(firewallTransaction(item, this.#outsidePorts.values()));
+  }
+
+  /** A key of a map has one value: what it has now goes first. */
+  async #setOutsidePort(op: 'put' | 'delete', item: OutsidePortItem, present: NetworkItem | null): Promise<void> {
+    const old = op === 'delete' ? item : present?.kind === 'outside-port' ? present : null;
+    if (old !== null) {
+      await this.#engine.nft(outsidePortUpdate('delete', old)).catch((error: unknown) => {
+        if (!isMissing(error)) throw error;
+      });
+      this.#outsidePorts.delete(keyOf(old));
+    }
+    if (op === 'delete') return;
+    await this.#engine.nft(outsidePortUpdate('add', item));
+    this.#outsidePorts.set(keyOf(item), item);
   }
 }
 
@@ -174,11 +228,17 @@ const NETWORK_KINDS: ReadonlySet<Item['kind']> = new Set<NetworkItem['kind']>([
   'fdb',
   'neighbour',
   'firewall',
+  'outside-port',
   'overlay',
 ]);
 
+/** Others flush the ruleset; what is gone with it needs no deleting. */
+function isMissing(error: unknown): boolean {
+  return codeOf(error) === 'CORAX_NFT' && (error as NativeError).errno === constants.errno.ENOENT;
+}
+
 function isWhole(item: NetworkItem): item is WholeItem {
-  return item.kind === 'firewall' || item.kind === 'overlay';
+  return item.kind === 'firewall' || item.kind === 'outside-port' || item.kind === 'overlay';
 }
 
 function asError(error: unknown): Error {
@@ -264,6 +324,7 @@ function operation(step: NetworkStep): NetworkOp {
         ...(item.icmp ? { ipProtocol: IPPROTO_ICMP } : {}),
       };
     case 'firewall':
+    case 'outside-port':
     case 'overlay':
       throw new TypeError(`the ${item.kind} is no single netlink operation`);
   }

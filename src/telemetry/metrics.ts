@@ -1,6 +1,7 @@
 /** The agent's metrics: prom-client for the node's own, {@link PeerExposition} for the peers'. */
 import { Counter, Gauge, Histogram } from 'prom-client';
 import { type Format, nodeText, OPENMETRICS_END } from './format.js';
+import { natGauges } from './nat-metrics.js';
 import { type NodeState, nodeGauges } from './node-metrics.js';
 import { PeerExposition, type PeerMetrics, type PeerOptions } from './peer-metrics.js';
 import { createRegistry } from './registry.js';
@@ -30,12 +31,6 @@ export interface NatPair {
   readonly remote: string;
 }
 
-export interface NatInfo {
-  readonly type: string;
-  readonly mapping: string;
-  readonly filtering: string;
-}
-
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics(options: MetricsOptions) {
@@ -43,12 +38,6 @@ export function createMetrics(options: MetricsOptions) {
   const registers = [registry];
   const peers = new PeerExposition(options);
   nodeGauges(registry, options.node);
-  const natInfo = new Gauge({
-    name: 'corax_nat_info',
-    help: 'Always 1; the NAT that this node is behind is in the labels.',
-    labelNames: ['type', 'mapping', 'filtering'],
-    registers,
-  });
 
   const portMappingInfo = new Gauge({
     name: 'corax_port_mapping_info',
@@ -69,11 +58,7 @@ export function createMetrics(options: MetricsOptions) {
       return [Buffer.from(node), ...(await peers.render(each, count, format)), ...end];
     },
 
-    /** The one series of corax_nat_info; null where nothing is known. */
-    setNat(nat: NatInfo | null): void {
-      natInfo.reset();
-      if (nat !== null) natInfo.set({ type: nat.type, mapping: nat.mapping, filtering: nat.filtering }, 1);
-    },
+    ...natGauges(registry),
 
     /** The one series of corax_port_mapping_info; null where no router maps the port. */
     setPortMapping(protocol: string | null): void {

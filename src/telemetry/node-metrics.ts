@@ -20,7 +20,7 @@ export interface NodeState {
     readonly reads: number;
     readonly writes: number;
   };
-  /** Initiations of others that this node has not answered. */
+  /** Initiations of others that this node has not answered, or has refused. */
   readonly handshakesUnanswered: number;
 }
 
@@ -72,7 +72,11 @@ export function nodeGauges(registry: Registry, state: () => NodeState): void {
   gauge('corax_store_refused_gateways', 'Gateways that are not believed.', ({ store }) => store.refused);
   counter('corax_store_reads_total', 'Objects read from the store.', ({ store }) => store.reads);
   counter('corax_store_writes_total', 'Objects written to the store.', ({ store }) => store.writes);
-  counter('corax_handshakes_unanswered_total', "Others' initiations that this node has not answered.", (now) => {
-    return now.handshakesUnanswered;
-  });
+  counter(
+    'corax_handshakes_unanswered_total',
+    "Others' initiations that this node has not answered, or has refused.",
+    (now) => {
+      return now.handshakesUnanswered;
+    },
+  );
 }

@@ -60,6 +60,8 @@ export interface TunnelDriver {
   hear?(event: XfrmEvent): void;
   /** What is wrong now with the backend as a whole. */
   problems?(): readonly DriverProblem[];
+  /** Others' handshakes that it refused since the agent started. Absent: the handshake tap sees them go unanswered. */
+  refusals?(): number;
   /** The agent ends; tunnels stay. */
   stop?(): void;
   /** Removes the devices and all that hangs on them. */

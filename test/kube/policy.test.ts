@@ -72,7 +72,7 @@ const VALUES = /natType has to be one of raven's/;
 const SPEC = /of spec agents change endpoints only/;
 const ORDER = /agents add, remove, rename and reorder no endpoints/;
 const META = /agents change no labels, annotations, finalizers or owners/;
-const CONFIG = /of config agents change publicKey, probeAddress, corax, coraxPublicIP and coraxPortMapping/;
+const CONFIG = /of config agents change publicKey, probeAddress, corax, coraxPublicIP, coraxIPv6 and coraxPortMapping/;
 const TWICE = /two endpoints have the same node and type/;
 const RBAC = /cannot (?:patch|create|delete|update|deletecollection) resource/;
 
@@ -106,6 +106,12 @@ const CASES: readonly Case[] = [
   {
     what: 'the address that edge-a found for itself',
     patch: own('config/coraxPublicIP', '203.0.113.9'),
+    edge: 'yes',
+    relay: FIELDS,
+  },
+  {
+    what: 'where edge-a is reached by IPv6',
+    patch: own('config/coraxIPv6', '[2001:db8::7]:4501'),
     edge: 'yes',
     relay: FIELDS,
   },

@@ -4,8 +4,8 @@ import { after, before, test } from 'node:test';
 import type { CarryItem, PeerItem } from '#src/model/item.js';
 import { connectionsOf, establish } from '#src/tunnel/libreswan/connections.js';
 import { PlutoClient, refusalIn } from '#src/tunnel/libreswan/pluto-client.js';
+import { type LivePluto, startPluto } from '../../lab/libreswan/live-pluto.js';
 import { at, ip, keyOf, prefix } from '../unit/decide/fixtures.js';
-import { type LivePluto, startPluto } from './live-pluto.js';
 
 const ADDRESS = '192.0.2.1';
 const PEER: PeerItem = {

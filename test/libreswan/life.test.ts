@@ -1,6 +1,6 @@
 /** A pluto of our own from its start to its end, in a network namespace of this test's. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -8,7 +8,8 @@ import { Secret } from '#src/model/secret.js';
 import { openEngine } from '#src/native.js';
 import { Keeper } from '#src/tunnel/libreswan/keeper.js';
 import { removeXfrm } from '#src/tunnel/libreswan/orphans.js';
-import { plutoFiles } from '#src/tunnel/libreswan/pluto-files.js';
+import { refusalIn } from '#src/tunnel/libreswan/pluto-client.js';
+import { type PlutoFiles, plutoFiles } from '#src/tunnel/libreswan/pluto-files.js';
 import { inOwnNamespace, command as run } from '../native/namespace.js';
 import { until } from '../native/until.js';
 
@@ -59,6 +60,48 @@ if (inOwnNamespace(import.meta.url)) {
     assert.equal(next.isRunning(), false);
     next.close();
     assert.equal(replaced, 1);
+  });
+
+  test("somebody else's: used by its socket, watched, and left alone", async (t) => {
+    const folders = [mkdtempSync(join(tmpdir(), 'corax-life-')), mkdtempSync(join(tmpdir(), 'corax-life-'))];
+    t.after(() => folders.map((folder) => rmSync(folder, { recursive: true })));
+    const [theirs, ours] = folders.map((folder) => plutoFiles(folder)) as [PlutoFiles, PlutoFiles];
+    let replaced = 0;
+    const parts = { psk: new Secret(PSK), replaced: () => undefined };
+    const owner = new Keeper({ ...parts, files: theirs, socket: null });
+    const guest = new Keeper({
+      ...parts,
+      files: ours,
+      socket: theirs.socket,
+      replaced: () => {
+        replaced += 1;
+      },
+    });
+    await guest.open();
+    assert.match(guest.trouble?.message ?? '', /no pluto at/);
+    assert.equal(statSync(ours.directory).mode & 0o777, 0o700, 'the book has its folder');
+    assert.ok(!existsSync(ours.secrets), 'the key is not written where nobody reads it');
+
+    await owner.open();
+    const checked = async (times: number) => {
+      await until(() => {
+        guest.check();
+        return replaced === times;
+      });
+      assert.equal(guest.trouble, null);
+    };
+    await checked(1);
+    assert.deepEqual(refusalIn(await guest.client.send({ op: 'showstates' })), null);
+    const first = guest.identity;
+    process.kill(Number(readFileSync(theirs.pid, 'utf8')), 'SIGKILL');
+    await checked(2);
+    assert.notEqual(guest.identity, first);
+
+    await guest.end();
+    assert.ok(owner.isRunning(), 'it is not ours to end');
+    guest.close();
+    await owner.end();
+    owner.close();
   });
 
   test("what is removed of the kernel's is what hangs on our interfaces", async (t) => {

@@ -13,7 +13,7 @@ const flags = (version: string, { dpdAction }: PlutoConnection): string[] =>
   Number.parseInt(version, 10) >= 5 ? ['--encapsulation=yes'] : ['--forceencaps', '--dpdaction', dpdAction];
 
 const add = (version: string, it: PlutoConnection): string[] => [
-  ...['--psk', '--encrypt', ...flags(version, it)],
+  ...['--psk', '--encrypt', '--initialcontact', ...flags(version, it)],
   ...[...end(it.local), '--to', ...end(it.remote)],
   ...option('--dpddelay', it.dpdDelayS),
   ...option('--retransmit-timeout', it.retransmitTimeoutS),

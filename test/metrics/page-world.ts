@@ -116,6 +116,7 @@ export function world(peers: PeerStatus[] = evening(), more: Partial<Head> = {})
         mapping: 'endpoint-independent',
         filtering: 'address-and-port-dependent',
         hole: '198.51.100.10:4500',
+        profile: null,
       },
       store: { kind: 'kubernetes', synced: true, lastError: null },
       errors: [],

@@ -1,17 +1,15 @@
 /** The status page in Debian's Chromium, as a person with a mouse, a keyboard, a phone or a screen reader has it. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { FEED_LIMITS } from '#src/telemetry/page/feed.js';
 import { createPage } from '#src/telemetry/page/page.js';
 import { type RunningServer, serveHealth } from '#src/telemetry/server.js';
-import { launch, openTab, type Tab, until } from './browser.js';
+import { launch, live, names, openTab, row, type Tab, textOf, until, withoutAway } from './browser.js';
 import { peer, type World, world } from './page-world.js';
 
 const LIMITS = { ...FEED_LIMITS, intervalMs: 100 };
 const health = { live: () => null, ready: () => null };
-/** What Chromium itself says of an agent that is away; no script can keep it from that. */
-const AWAY = /net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE|ABORTED)/;
 
 let browser: Browser;
 before(async () => {
@@ -31,7 +29,7 @@ async function withTab(of: World, options: BrowserContextOptions, act: (tab: Tab
   const url = `http://127.0.0.1:${server.where.port}/`;
   const tab = await openTab(browser, url, options);
   try {
-    await tab.page.locator('#link[data-state=live]').waitFor();
+    await live(tab.page);
     await act(tab, url);
     assert.deepEqual(tab.complaints, []);
   } finally {
@@ -39,11 +37,6 @@ async function withTab(of: World, options: BrowserContextOptions, act: (tab: Tab
     await server.close();
   }
 }
-
-const row = (page: Page, gateway: string) =>
-  page.getByRole('row').filter({ has: page.getByRole('button', { name: gateway, exact: true }) });
-const textOf = async (locator: Locator) => (await locator.textContent()) ?? '';
-const names = (page: Page) => page.locator('#rows .name').allTextContents();
 
 test('a path change shows without a reload: in its row, in the log, and said aloud', async () => {
   const of = world();
@@ -79,7 +72,7 @@ test('it lives through the restart of the agent', async () => {
   const { port } = server.where;
   const tab = await openTab(browser, `http://127.0.0.1:${port}/`);
   const { page, complaints } = tab;
-  await page.locator('#link[data-state=live]').waitFor();
+  await live(page);
   await page.evaluate('globalThis.stillTheSamePage = true');
   await server.close();
   await page
@@ -89,15 +82,12 @@ test('it lives through the restart of the agent', async () => {
   assert.equal((await names(page)).length, 9, 'what was known stays in sight');
   const second = world([peer('after-the-restart')], { startedAt: Date.now() / 1000, node: 'shanghai-1b' });
   server = await serve(second, port);
-  await page.locator('#link[data-state=live]').waitFor();
+  await live(page);
   await until('the new list', async () => (await names(page)).join() === 'after-the-restart');
   assert.equal(await textOf(page.getByRole('heading', { level: 1 })), 'shanghai-1b');
   assert.equal(await page.locator('#announce').textContent(), 'The agent was restarted');
   assert.equal(await page.evaluate('globalThis.stillTheSamePage'), true);
-  assert.deepEqual(
-    complaints.filter((text) => !AWAY.test(text)),
-    [],
-  );
+  assert.deepEqual(withoutAway(complaints), []);
   await page.context().close();
   await server.close();
 });
@@ -229,7 +219,7 @@ test('the policy holds: a script that somebody smuggles in does not run, and not
   const tab = await openTab(browser, `http://127.0.0.1:${server.where.port}/`);
   tab.page.on('request', (request) => asked.push(request.url()));
   await tab.page.reload();
-  await tab.page.locator('#link[data-state=live]').waitFor();
+  await live(tab.page);
   assert.deepEqual(
     asked
       .map((url) => new URL(url))

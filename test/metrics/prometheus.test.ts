@@ -1,6 +1,7 @@
 /**
  * A real Prometheus scrapes agents in a lab (lab/metrics, in the micro-VM where need be) through relay → direct → cut →
- * relay, and a relay that is lost: what the panels' queries, the recording rules and the alerts make of it.
+ * relay, and a relay that is lost: what the panels' queries, the recording rules and the alerts make of it. Beside it
+ * one agent's status page is open in Chromium all the time.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -9,26 +10,26 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
-import { type Exit, openExit } from '../../lab/metrics/tunnel.js';
+import { AGENT_PORTS, type Exit, openExit, wayTo } from '../../lab/metrics/tunnel.js';
 import { HOST_ADDRESS } from '../../lab/net/host-access.js';
 import { ROOT, runFiles } from '../lab/run-files.js';
-import { Prometheus, panelQueries, type Sample } from './prometheus.js';
+import { LivePage } from './live-page.js';
+import { Prometheus } from './prometheus.js';
+import { EVERY_S, NODES, Watcher } from './watcher.js';
 
-const NODES = ['edge-a', 'edge-b', 'relay-1'];
-const EDGES = NODES.slice(0, 2);
-/** An agent in emulation takes its time to answer. */
-const EVERY_S = 3;
-const SEEN_MS = 200_000;
-/** Panels that have something to show only when something is wrong, or was. */
-const QUIET = /^(?:Alerts|Store|Steps that failed|Holes that moved) /;
+const FILES = ['scraped', 'handshake'].map((name) => ({
+  source: `lab/metrics/${name}.test.ts`,
+  built: `dist/lab/metrics/${name}.test.js`,
+}));
 
 let exit: Exit | undefined;
 let prometheus: Prometheus | undefined;
+let page: LivePage | undefined;
 let control: Server | undefined;
 
 after(async () => {
   control?.close();
+  await page?.close();
   await prometheus?.stop();
   exit?.close();
 });
@@ -39,223 +40,14 @@ function hurried(): string {
   return text.replaceAll(/^( +for:) \S+$/gm, `$1 ${2 * EVERY_S}s`).replaceAll('[2m]', `[${5 * EVERY_S}s]`);
 }
 
-class Watcher {
-  readonly #prometheus: Prometheus;
-  readonly #told: string[] = [];
-  /** Unix seconds at which the lab was last sent on. */
-  #sentOn = Date.now() / 1000;
-  #gateways: Readonly<Record<string, string>> = {};
-
-  constructor(prometheus: Prometheus) {
-    this.#prometheus = prometheus;
-  }
-
-  /** What the lab asks for; resolves to what is worth telling. */
-  async see(what: string): Promise<string> {
-    const sights: Readonly<Record<string, () => Promise<void>>> = {
-      relayed: () => this.#relayed(),
-      direct: () => this.#direct(),
-      cut: () => this.#cut(),
-      lost: () => this.#firing(['CoraxRelayDown', 'CoraxRelayUnreachable', 'CoraxPeerUnreachable']),
-      back: () => this.#quiet(),
-      'agent-gone': () => this.#firing(['CoraxAgentDown']),
-      'agent-back': () => this.#quiet(),
-    };
-    this.#told.length = 0;
-    await (sights[what] ?? assert.fail(what))();
-    this.#sentOn = Date.now() / 1000;
-    return this.#told.join('\n');
-  }
-
-  async #relayed(): Promise<void> {
-    await this.#until('every agent is scraped', async () => {
-      assert.equal((await this.#prometheus.query('up == 1')).length, NODES.length);
-      const info = await this.#prometheus.query('corax_node_info{gateway!=""}');
-      assert.equal(info.length, NODES.length);
-      this.#gateways = Object.fromEntries(info.map(({ labels }) => [labels.instance ?? '', labels.gateway ?? '']));
-    });
-    await this.#until('both edges are on the relay', () => this.#onPath('relay'));
-    // What rises before it was first scraped is no increase to Prometheus.
-    await this.#until('tries by the NATs that there are have been scraped', async () => {
-      const known = 'result="direct",local_nat!="unknown",remote_nat!="unknown"';
-      const tries = await this.#prometheus.query(`corax_hole_punch_attempts_total{${known}}`);
-      assert.deepEqual(new Set(tries.map(({ labels }) => labels.instance)), new Set(EDGES));
-    });
-    await this.#quiet();
-  }
-
-  async #direct(): Promise<void> {
-    const asked = Date.now() / 1000;
-    await this.#until('both edges are direct', () => this.#onPath('direct'));
-    for (const edge of EDGES) {
-      const since = await this.#since(edge, 'direct');
-      assert.ok(since > this.#sentOn - EVERY_S && since < asked + 5 * EVERY_S, `direct since ${since}, asked ${asked}`);
-    }
-    await this.#until('what went with it', async () => {
-      for (const edge of EDGES) {
-        const [relay, direct] = [await this.#rtt(edge, 'relay'), await this.#rtt(edge, 'direct')];
-        assert.ok(direct < relay, `${direct} < ${relay}`);
-        assert.ok((await this.#one(`sum(corax_path_transitions_total{instance="${edge}",to="direct"})`)) >= 1);
-        assert.ok((await this.#one(`sum(corax_time_to_direct_seconds_count{instance="${edge}"})`)) >= 1);
-        const opened = `sum(corax_hole_punch_attempts_total{instance="${edge}",result="direct"})`;
-        assert.ok((await this.#one(opened)) >= 1);
-        assert.equal(await this.#one(`corax:peers_direct:ratio{instance="${edge}"}`), 1 / 2, 'the relay is no edge');
-      }
-      assert.ok((await this.#one('corax_harvest_changes_total{instance="relay-1"}')) >= 2);
-    });
-    await this.#until('a handshake was seen on the wire', async () => {
-      const shakes = await this.#prometheus.query('corax_peer_handshake_rtt_seconds');
-      assert.ok(shakes.length > 0);
-      for (const { labels, value } of shakes) this.#tell(`handshake of ${labels.instance} with ${labels.peer}`, value);
-      assert.ok((await this.#one('sum(corax_handshake_rtt_seconds_count)')) >= shakes.length);
-    });
-    for (const plane of ['relay', 'direct']) this.#tell(`round trip, ${plane}`, await this.#rtt('edge-a', plane));
-    await this.#panels();
-    await this.#quiet();
-  }
-
-  async #cut(): Promise<void> {
-    const asked = Date.now() / 1000;
-    await this.#until('both edges are on the relay again', () => this.#onPath('relay'));
-    for (const edge of EDGES) {
-      const since = await this.#since(edge, 'relay');
-      assert.ok(
-        since > this.#sentOn - EVERY_S && since < asked + 5 * EVERY_S,
-        `relayed since ${since}, asked ${asked}`,
-      );
-      assert.ok((await this.#one(`sum(corax_path_transitions_total{instance="${edge}",from="direct"})`)) >= 1);
-      const path = `corax_peer_path{instance="${edge}",peer="${this.#other(edge)}",path="direct"}`;
-      assert.equal(await this.#one(`changes(${path}[10m])`), 2, 'there and back');
-      await this.#until('it is recorded', async () => {
-        const recorded = path.replace('corax_peer_path', 'corax:peer_path:changes15m');
-        assert.equal(await this.#one(recorded), 2);
-      });
-    }
-    await this.#until('the direct plane loses all', async () => {
-      for (const { value } of await this.#prometheus.query('corax:peer_probe_loss:ratio_rate2m{plane="direct"}')) {
-        assert.ok(value > 0.95, `${value}`);
-      }
-    });
-  }
-
-  /** Every query of every panel is answered; those that show what is well have something to show. */
-  async #panels(): Promise<void> {
-    const variables = { job: 'corax', gateway: this.#gateways['edge-a'] ?? '', peer: '.+', datasource: '' };
-    const spans = { __range: '10m', __rate_interval: `${5 * EVERY_S}s` };
-    for (const board of ['fleet', 'gateway']) {
-      const queries = panelQueries(join(ROOT, `deploy/grafana/${board}.json`), { ...variables, ...spans });
-      for (const [panel, expr] of queries) {
-        if (QUIET.test(panel)) await this.#prometheus.query(expr);
-        else {
-          await this.#until(`${board}: ${panel}`, async () => {
-            const samples = await this.#prometheus.range(expr, Date.now() / 1000 - 600);
-            assert.ok(samples.length > 0, expr);
-          });
-        }
-      }
-      this.#told.push(`${board}: ${queries.length} queries`);
-    }
-    const paths = panelQueries(join(ROOT, 'deploy/grafana/gateway.json'), { ...variables, ...spans });
-    const timeline = paths.find(([panel]) => panel.startsWith('Paths '))?.[1] ?? assert.fail();
-    const shown = (await this.#prometheus.range(timeline, Date.now() / 1000 - 600)).filter(
-      ({ labels }) => labels.peer === this.#gateways['edge-b'],
-    );
-    assert.deepEqual([shown[0]?.value, shown.at(-1)?.value], [0, 1], 'the time line shows relay, then direct');
-    const fleet = panelQueries(join(ROOT, 'deploy/grafana/fleet.json'), { ...variables, ...spans });
-    const value = async (panel: string) =>
-      this.#one((fleet.find(([title]) => title === panel) ?? assert.fail(panel))[1]);
-    assert.equal(await value('Direct A'), 1);
-    assert.equal(await value('Agents A'), NODES.length);
-    const arrows = await this.#prometheus.query(
-      (fleet.find(([title]) => title === 'Gateways edges') ?? assert.fail())[1],
-    );
-    const direct = arrows
-      .filter(({ labels }) => labels.path === 'direct')
-      .map(({ labels }) => [labels.source, labels.target]);
-    const [a, b] = EDGES.map((edge) => this.#gateways[edge]);
-    assert.deepEqual(
-      direct.sort(),
-      [
-        [a, b],
-        [b, a],
-      ].sort(),
-    );
-  }
-
-  async #firing(alerts: readonly string[]): Promise<void> {
-    await this.#until(`${alerts.join(', ')} fire`, async () => {
-      const firing = await this.#alerts();
-      for (const alert of alerts) assert.ok(firing.includes(alert), `${firing}`);
-    });
-    this.#told.push(`fire: ${(await this.#alerts()).join(', ')}`);
-  }
-
-  /** No alert fires, and every rule can be evaluated. */
-  async #quiet(): Promise<void> {
-    await this.#until('no alert fires', async () => assert.deepEqual(await this.#alerts(), []));
-    assert.deepEqual(await this.#prometheus.brokenRules(), []);
-  }
-
-  async #alerts(): Promise<string[]> {
-    const firing = await this.#prometheus.query('ALERTS{alertstate="firing"}');
-    return [...new Set(firing.map(({ labels }) => labels.alertname ?? ''))].sort();
-  }
-
-  async #onPath(path: string): Promise<void> {
-    for (const edge of EDGES) {
-      assert.equal(await this.#one(this.#path(edge, path)), 1, `${edge} ${path}`);
-      // What was scraped before the lab was sent on is not what is asked for.
-      assert.ok((await this.#one(`timestamp(${this.#path(edge, path)})`)) > this.#sentOn);
-    }
-  }
-
-  #path(edge: string, path: string): string {
-    return `corax_peer_path{instance="${edge}",peer="${this.#other(edge)}",path="${path}"}`;
-  }
-
-  /** Unix seconds of the first sample of the latest time on the path. */
-  async #since(edge: string, path: string): Promise<number> {
-    const samples = await this.#prometheus.range(this.#path(edge, path), Date.now() / 1000 - 600);
-    const off = samples.findLastIndex(({ value }) => value === 0);
-    return samples[off + 1]?.at ?? assert.fail(`${edge} is not on ${path}`);
-  }
-
-  #rtt(edge: string, plane: string): Promise<number> {
-    return this.#one(`corax_peer_rtt_seconds{instance="${edge}",peer="${this.#other(edge)}",plane="${plane}"}`);
-  }
-
-  /** The other edge's gateway. */
-  #other(edge: string): string {
-    return this.#gateways[EDGES.find((name) => name !== edge) ?? ''] ?? '';
-  }
-
-  async #one(expr: string): Promise<number> {
-    const samples: Sample[] = await this.#prometheus.query(expr);
-    assert.equal(samples.length, 1, `${expr} has ${samples.length} values`);
-    return samples[0]?.value ?? Number.NaN;
-  }
-
-  #tell(what: string, seconds: number): void {
-    this.#told.push(`${what}: ${(seconds * 1000).toFixed(1)} ms`);
-  }
-
-  async #until(what: string, holds: () => Promise<void>): Promise<void> {
-    const end = Date.now() + SEEN_MS;
-    for (;;) {
-      try {
-        return await holds();
-      } catch (error) {
-        if (Date.now() > end) throw new Error(`not within ${SEEN_MS / 1000} s: ${what}: ${error}`);
-      }
-      await pause(500);
-    }
-  }
-}
-
-async function serve(watcher: Watcher): Promise<number> {
+/** Answers the lab once both have seen what happened there. */
+async function serve(watcher: Watcher, page: LivePage): Promise<number> {
   control = createServer(async (request, response) => {
+    const what = request.url?.slice(1) ?? '';
     try {
-      response.end(await watcher.see(request.url?.slice(1) ?? ''));
+      const told = await watcher.see(what);
+      await page.see(what);
+      response.end(told);
     } catch (error) {
       response.writeHead(500).end(String(error));
     }
@@ -264,14 +56,17 @@ async function serve(watcher: Watcher): Promise<number> {
   return (control.address() as AddressInfo).port;
 }
 
-test('agents in the lab, scraped by Prometheus', async (t) => {
-  exit = await openExit(NODES);
-  const targets = NODES.map((instance) => ({ instance, port: exit?.visit[instance] ?? 0 }));
+test('in the lab: agents, scraped by Prometheus and watched on the status page; handshakes and pings', async (t) => {
+  exit = await openExit(NODES.flatMap((node) => Object.values(AGENT_PORTS).map((port) => wayTo(node, port))));
+  const { visit, port: exitPort } = exit;
+  const portOf = (node: string, port: number) => visit[wayTo(node, port)] ?? assert.fail(node);
+  const targets = NODES.map((instance) => ({ instance, port: portOf(instance, AGENT_PORTS.metrics) }));
   prometheus = new Prometheus({ targets, rules: hurried(), everyS: EVERY_S });
   await prometheus.start();
-  const port = await serve(new Watcher(prometheus));
-  await runFiles(t, [{ source: 'lab/metrics/scraped.test.ts', built: 'dist/lab/metrics/scraped.test.js' }], {
-    env: { CORAX_METRICS_CONTROL: `http://${HOST_ADDRESS}:${port}`, CORAX_METRICS_EXIT: String(exit.port) },
-    hostPorts: [port, exit.port],
+  page = new LivePage(`http://127.0.0.1:${portOf('edge-a', AGENT_PORTS.health)}/`, 'gw-b');
+  const port = await serve(new Watcher(prometheus), page);
+  await runFiles(t, FILES, {
+    env: { CORAX_METRICS_CONTROL: `http://${HOST_ADDRESS}:${port}`, CORAX_METRICS_EXIT: String(exitPort) },
+    hostPorts: [port, exitPort],
   });
 });

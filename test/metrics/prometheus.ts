@@ -111,6 +111,12 @@ export class Prometheus {
     );
   }
 
+  /** What each target says to who asks for no form. */
+  async expositions(): Promise<string[]> {
+    const ask = async ({ port }: Target) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    return Promise.all(this.#settings.targets.map(ask));
+  }
+
   /** Rules that could not be evaluated, and why. */
   async brokenRules(): Promise<string[]> {
     const { groups } = await this.#get<{ groups: Array<{ rules: EvaluatedRule[] }> }>('rules');

@@ -70,7 +70,7 @@ export function values(names: Readonly<Record<string, { text: string; color: str
 export function board(uid: string, title: string, description: string): dashboard.DashboardBuilder {
   const builder = new dashboard.DashboardBuilder(title).uid(uid).description(description).tags(['corax']).editable();
   const source = new dashboard.DatasourceVariableBuilder('datasource').label('Data source').type('prometheus');
-  const job = choice('job', 'Job', 'label_values(corax_build_info, job)').includeAll(true).allValue('.+').multi(true);
+  const job = choice('job', 'Job', 'label_values(corax_node_info, job)').includeAll(true).allValue('.+').multi(true);
   return builder.time({ from: 'now-6h', to: 'now' }).refresh('30s').timezone('browser').variables([source, job]);
 }
 

@@ -37,10 +37,9 @@ function map(): NodeGraph {
 }
 
 export function fleet(): Dashboard {
-  const pairs = `count(corax_build_info{${JOB}})`;
   return board('corax-fleet', 'corax: fleet', 'Who is direct, how soon, and over which relays.')
     .withPanel(stat('Direct', `sum(${direct}) / sum(${paths})`, RATIO, 'Of all paths between edges.'))
-    .withPanel(stat('Agents', pairs, 'none', 'That answered the latest scrape.'))
+    .withPanel(stat('Agents', `count(corax_node_info{${JOB}})`, 'none', 'That answered the latest scrape.'))
     .withPanel(
       stat(
         'Relays lost',

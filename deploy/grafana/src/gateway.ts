@@ -70,7 +70,7 @@ export function gateway(): Dashboard {
       lines(
         'Handshake age',
         SECONDS,
-        'Since the latest on any plane. A session that is in use is renewed every two minutes.',
+        'Since the latest on any plane. In use, WireGuard renews a session every two minutes, Libreswan within eight hours.',
         range(`time() - ${own(`corax_peer_last_handshake_timestamp_seconds{${PEER}} > 0`)}`, '{{peer}}'),
       ),
     )

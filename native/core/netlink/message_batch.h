@@ -7,12 +7,14 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/bytes.h"
 #include "core/failure.h"
+#include "core/netlink/attribute_writer.h"
 
 namespace corax {
 
@@ -80,6 +82,13 @@ class MessageBatch {
     std::memcpy(&buffer_[at + offsetof(nlattr, nla_len)], &stored, sizeof stored);
   }
 
+  // For attributes of which there are thousands, and whose sizes are known beforehand: room for so many bytes, a
+  // multiple of NLA_ALIGNTO. All of it is to be written, and nothing else is put until wrote().
+  AttributeWriter write(size_t size) { return AttributeWriter(extend(size)); }
+  void wrote(const AttributeWriter& writer) const {
+    if (writer.at() != buffer_.get() + size_) throw std::logic_error("netlink attributes are not as long as was said");
+  }
+
   // Numbers the messages first, first + 1, …
   void number(uint32_t first) {
     for (size_t index = 0; index < starts_.size(); index++) {
@@ -116,8 +125,7 @@ class MessageBatch {
     if (size > 0) std::memcpy(at, value, size);
   }
 
-  // Room for so many bytes and what aligns them, which is zero. A peer has a dozen attributes, and there are thousands
-  // of peers: a vector's resize() would write all of it twice, in a call each.
+  // Room for so many bytes and what aligns them, which is zero.
   uint8_t* extend(size_t size) {
     const size_t aligned = NLA_ALIGN(size);
     if (aligned > capacity_ - size_) grow(aligned);

@@ -60,6 +60,7 @@ WhackLayout layout48() {
       {{88, 8}, 1 | 8},   // policy ENCRYPT, TUNNEL
       {{96, 1}, 1},       // authby.psk
       {{300, 4}, yes},    // encaps
+      {{320, 1}, 1},      // initial_contact: what the other end still has of us goes (RFC 7296, section 2.4)
   };
   it.withoutAdd = {{{104, 8}, 28}};  // sighash_policy
 
@@ -140,6 +141,7 @@ WhackLayout layout52() {
       {{228, 4}, 1},     // type tunnel
       {{232, 4}, 1},     // phase2 ESP
       {{444, 4}, yes},   // encapsulation
+      {{480, 1}, 1},     // initial_contact
   };
   it.withoutAdd = {{{104, 8}, 28}};  // sighash_policy
 

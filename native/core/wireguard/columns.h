@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/bytes.h"
+#include "core/wireguard/column.h"
 
 namespace corax {
 
@@ -45,15 +46,15 @@ struct WgSnapshot {
   uint16_t listenPort = 0;
   uint32_t fwmark = 0;
 
-  std::vector<uint8_t> publicKeys;
-  std::vector<uint8_t> endpointAddresses;
-  std::vector<uint16_t> endpointPorts;
-  std::vector<uint16_t> keepalives;
-  std::vector<double> lastHandshakes;
-  std::vector<double> rxBytes;
-  std::vector<double> txBytes;
-  std::vector<uint32_t> allowedIpOffsets{0};
-  std::vector<uint8_t> allowedIps;
+  Column<uint8_t> publicKeys;
+  Column<uint8_t> endpointAddresses;
+  Column<uint16_t> endpointPorts;
+  Column<uint16_t> keepalives;
+  Column<double> lastHandshakes;
+  Column<double> rxBytes;
+  Column<double> txBytes;
+  Column<uint32_t> allowedIpOffsets{0};
+  Column<uint8_t> allowedIps;
 
   size_t count() const { return endpointPorts.size(); }
   const uint8_t* key(size_t peer) const { return &publicKeys[peer * keySize]; }

@@ -77,56 +77,63 @@ void WgDecoder::message(const NetlinkMessage& message) {
   if (snapshot_.publicKey && isZero(snapshot_.publicKey->data())) snapshot_.publicKey.reset();
 }
 
-void WgDecoder::addPeer(const uint8_t* key) {
-  // All columns at once and rarely: one by one they cost as much as the decoding.
-  if (count_ == snapshot_.count()) makeRoom(std::max(firstRoom, count_ * 2));
-  std::memcpy(&snapshot_.publicKeys[count_ * keySize], key, keySize);
-  count_++;
-  snapshot_.allowedIpOffsets[count_] = static_cast<uint32_t>(allowedIps_);
-}
-
 void WgDecoder::peer(Bytes attributes) {
-  // The key comes first, and names the peer that the rest is about.
-  bool keyed = false;
+  // Gathered here and stored at the end: through the columns' own pointers each byte that is stored may alias them, so
+  // that they are loaded again for every attribute.
+  const uint8_t* key = nullptr;
+  Peer it;
+  Bytes allowed;
   eachAttribute(attributes, [&](const Attribute& attribute) {
-    if (attribute.type == WGPEER_A_PUBLIC_KEY) {
-      if (attribute.value.size != keySize) malformed("public key");
-      keyed = true;
-      // A peer whose allowed IPs did not fit goes on in the next message, under the same key.
-      if (count_ == 0 || std::memcmp(snapshot_.key(count_ - 1), attribute.value.data, keySize) != 0) {
-        addPeer(attribute.value.data);
-      }
-      return;
-    }
-    if (!keyed) malformed("peer without public key");
-    const size_t at = count_ - 1;
+    // The key comes first, and names the peer that the rest is about.
+    if (key == nullptr && attribute.type != WGPEER_A_PUBLIC_KEY) malformed("peer without public key");
     switch (attribute.type) {
+      case WGPEER_A_PUBLIC_KEY:
+        if (attribute.value.size != keySize) malformed("public key");
+        key = attribute.value.data;
+        break;
       case WGPEER_A_ENDPOINT: {
         const auto family = attribute.integer<sa_family_t>();
-        uint8_t* address = &snapshot_.endpointAddresses[at * 16];
         if (family == AF_INET) {
           const auto endpoint = attribute.integer<sockaddr_in>();
-          putMapped(address, reinterpret_cast<const uint8_t*>(&endpoint.sin_addr));
-          snapshot_.endpointPorts[at] = ntohs(endpoint.sin_port);
+          putMapped(it.address, reinterpret_cast<const uint8_t*>(&endpoint.sin_addr));
+          it.port = ntohs(endpoint.sin_port);
         } else if (family == AF_INET6) {
           const auto endpoint = attribute.integer<sockaddr_in6>();
-          std::memcpy(address, &endpoint.sin6_addr, 16);
-          snapshot_.endpointPorts[at] = ntohs(endpoint.sin6_port);
+          std::memcpy(it.address, &endpoint.sin6_addr, 16);
+          it.port = ntohs(endpoint.sin6_port);
         }
         break;
       }
-      case WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL: snapshot_.keepalives[at] = attribute.integer<uint16_t>(); break;
+      case WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL: it.keepalive = attribute.integer<uint16_t>(); break;
       case WGPEER_A_LAST_HANDSHAKE_TIME: {
         const auto time = attribute.integer<KernelTime>();
-        snapshot_.lastHandshakes[at] = static_cast<double>(time.seconds) + static_cast<double>(time.nanoseconds) / 1e9;
+        it.lastHandshake = static_cast<double>(time.seconds) + static_cast<double>(time.nanoseconds) / 1e9;
         break;
       }
-      case WGPEER_A_RX_BYTES: snapshot_.rxBytes[at] = static_cast<double>(attribute.integer<uint64_t>()); break;
-      case WGPEER_A_TX_BYTES: snapshot_.txBytes[at] = static_cast<double>(attribute.integer<uint64_t>()); break;
-      case WGPEER_A_ALLOWEDIPS: allowedIps(attribute.value); break;
+      case WGPEER_A_RX_BYTES: it.rxBytes = static_cast<double>(attribute.integer<uint64_t>()); break;
+      case WGPEER_A_TX_BYTES: it.txBytes = static_cast<double>(attribute.integer<uint64_t>()); break;
+      case WGPEER_A_ALLOWEDIPS: allowed = attribute.value; break;
       default: break;
     }
   });
+  if (key == nullptr) return;
+  // A peer whose allowed IPs did not fit goes on in the next message, with its key and them alone.
+  if (count_ == 0 || std::memcmp(snapshot_.key(count_ - 1), key, keySize) != 0) add(key, it);
+  allowedIps(allowed);
+}
+
+void WgDecoder::add(const uint8_t* key, const Peer& peer) {
+  // All columns at once and rarely: one by one they cost as much as the decoding.
+  if (count_ == snapshot_.count()) makeRoom(std::max(firstRoom, count_ * 2));
+  const size_t at = count_++;
+  std::memcpy(&snapshot_.publicKeys[at * keySize], key, keySize);
+  std::memcpy(&snapshot_.endpointAddresses[at * 16], peer.address, 16);
+  snapshot_.endpointPorts[at] = peer.port;
+  snapshot_.keepalives[at] = peer.keepalive;
+  snapshot_.lastHandshakes[at] = peer.lastHandshake;
+  snapshot_.rxBytes[at] = peer.rxBytes;
+  snapshot_.txBytes[at] = peer.txBytes;
+  snapshot_.allowedIpOffsets[count_] = static_cast<uint32_t>(allowedIps_);
 }
 
 void WgDecoder::allowedIps(Bytes list) {
@@ -134,19 +141,20 @@ void WgDecoder::allowedIps(Bytes list) {
     if (allowedIps_ * allowedIpSize == snapshot_.allowedIps.size()) {
       makeAllowedIpRoom(std::max({firstRoom, allowedIps_ * 2, snapshot_.count()}));
     }
-    uint8_t* entry = &snapshot_.allowedIps[allowedIps_ * allowedIpSize];
-    std::memset(entry, 0, allowedIpSize);
     uint16_t family = 0;
+    uint8_t length = 0;
     Bytes address;
     eachAttribute(item.value, [&](const Attribute& attribute) {
       if (attribute.type == WGALLOWEDIP_A_FAMILY) family = attribute.integer<uint16_t>();
-      if (attribute.type == WGALLOWEDIP_A_CIDR_MASK) entry[1] = attribute.integer<uint8_t>();
+      if (attribute.type == WGALLOWEDIP_A_CIDR_MASK) length = attribute.integer<uint8_t>();
       if (attribute.type == WGALLOWEDIP_A_IPADDR) address = attribute.value;
     });
-    if (family == AF_INET && address.size == 4 && entry[1] <= 32) {
+    uint8_t* entry = &snapshot_.allowedIps[allowedIps_ * allowedIpSize];
+    entry[1] = length;
+    if (family == AF_INET && address.size == 4 && length <= 32) {
       entry[0] = 4;
       putMapped(&entry[2], address.data);
-    } else if (family == AF_INET6 && address.size == 16 && entry[1] <= 128) {
+    } else if (family == AF_INET6 && address.size == 16 && length <= 128) {
       entry[0] = 6;
       std::memcpy(&entry[2], address.data, 16);
     } else {

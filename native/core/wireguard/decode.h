@@ -15,8 +15,18 @@ class WgDecoder {
   WgSnapshot take();
 
  private:
+  // What the columns have of one, but for its key and allowed IPs.
+  struct Peer {
+    uint8_t address[16] = {};
+    uint16_t port = 0;
+    uint16_t keepalive = 0;
+    double lastHandshake = 0;
+    double rxBytes = 0;
+    double txBytes = 0;
+  };
+
   void peer(Bytes attributes);
-  void addPeer(const uint8_t* key);
+  void add(const uint8_t* key, const Peer& peer);
   void allowedIps(Bytes list);
   void makeRoom(size_t peers);
   void makeAllowedIpRoom(size_t entries);

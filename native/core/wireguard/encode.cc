@@ -25,29 +25,29 @@ void begin(MessageBatch& batch, uint16_t family, uint8_t command) {
   batch.header(genlmsghdr{command, WG_GENL_VERSION, 0});
 }
 
-void packEndpoint(MessageBatch& batch, const uint8_t* address, uint16_t port) {
+void putEndpoint(AttributeWriter& writer, const uint8_t* address, uint16_t port) {
   if (isMapped(address)) {
     sockaddr_in endpoint{};
     endpoint.sin_family = AF_INET;
     endpoint.sin_port = htons(port);
     std::memcpy(&endpoint.sin_addr, address + 12, 4);
-    batch.attribute(WGPEER_A_ENDPOINT, &endpoint, sizeof endpoint);
+    writer.value(WGPEER_A_ENDPOINT, endpoint);
   } else {
     sockaddr_in6 endpoint{};
     endpoint.sin6_family = AF_INET6;
     endpoint.sin6_port = htons(port);
     std::memcpy(&endpoint.sin6_addr, address, 16);
-    batch.attribute(WGPEER_A_ENDPOINT, &endpoint, sizeof endpoint);
+    writer.value(WGPEER_A_ENDPOINT, endpoint);
   }
 }
 
-void packAllowedIp(MessageBatch& batch, const uint8_t* entry) {
+void putAllowedIp(AttributeWriter& writer, const uint8_t* entry) {
   const bool ipv4 = entry[0] == 4;
-  const size_t item = batch.open(0);
-  batch.integer<uint16_t>(WGALLOWEDIP_A_FAMILY, ipv4 ? AF_INET : AF_INET6);
-  batch.attribute(WGALLOWEDIP_A_IPADDR, ipv4 ? Bytes{entry + 14, 4} : Bytes{entry + 2, 16});
-  batch.integer<uint8_t>(WGALLOWEDIP_A_CIDR_MASK, entry[1]);
-  batch.close(item);
+  writer.nest(0, allowedIpBytesOf(entry[0]));
+  writer.value<uint16_t>(WGALLOWEDIP_A_FAMILY, ipv4 ? AF_INET : AF_INET6);
+  if (ipv4) writer.bytes<4>(WGALLOWEDIP_A_IPADDR, entry + 14);
+  else writer.bytes<16>(WGALLOWEDIP_A_IPADDR, entry + 2);
+  writer.value<uint8_t>(WGALLOWEDIP_A_CIDR_MASK, entry[1]);
 }
 
 }  // namespace
@@ -94,12 +94,6 @@ size_t WgPacker::next(MessageBatch& batch) {
   return nests_;
 }
 
-size_t WgPacker::allowedIpBytes(uint32_t from, uint32_t to) const {
-  size_t bytes = 0;
-  for (uint32_t entry = from; entry < to; entry++) bytes += allowedIpBytesOf(peers_.allowedIps[entry * allowedIpSize]);
-  return bytes;
-}
-
 bool WgPacker::packPeer(MessageBatch& batch, size_t room, bool emptyMessage) {
   const uint8_t flags = peers_.flags[peer_];
   const bool removal = (flags & PeerColumns::remove) != 0;
@@ -110,39 +104,42 @@ bool WgPacker::packPeer(MessageBatch& batch, size_t room, bool emptyMessage) {
   const uint32_t first = peers_.allowedIpOffsets[peer_] + packed_;
   const uint32_t last = removal ? first : peers_.allowedIpOffsets[peer_ + 1];
 
-  size_t fixed = NLA_HDRLEN + attributeSize(keySize) + attributeSize(sizeof(uint32_t));
-  if (endpoint) fixed += isMapped(address) ? endpoint4Size : endpoint6Size;
-  if (preshared) fixed += attributeSize(keySize);
-  if (keepalive) fixed += attributeSize(sizeof(uint16_t));
-  if (last > first) fixed += NLA_HDRLEN;
-  if (!emptyMessage && fixed + allowedIpBytes(first, last) > room) return false;
+  size_t size = NLA_HDRLEN + attributeSize(keySize) + attributeSize(sizeof(uint32_t));
+  if (endpoint) size += isMapped(address) ? endpoint4Size : endpoint6Size;
+  if (preshared) size += attributeSize(keySize);
+  if (keepalive) size += attributeSize(sizeof(uint16_t));
+  size_t list = 0;
+  uint32_t end = first;
+  if (last > first) {
+    list = NLA_HDRLEN;
+    for (; end < last; end++) {
+      const size_t entry = allowedIpBytesOf(peers_.allowedIps[end * allowedIpSize]);
+      if (size + list + entry > room) break;
+      list += entry;
+    }
+  }
+  size += list;
+  if (!emptyMessage && (end < last || size > room)) return false;
 
-  nests_++;
-  const size_t start = batch.size();
-  const size_t item = batch.open(0);
-  batch.attribute(WGPEER_A_PUBLIC_KEY, &peers_.publicKeys[peer_ * keySize], keySize);
   uint32_t kernelFlags = 0;
   if (removal) kernelFlags |= WGPEER_F_REMOVE_ME;
   if ((flags & PeerColumns::replaceAllowedIps) != 0 && !continued_) kernelFlags |= WGPEER_F_REPLACE_ALLOWEDIPS;
   // The rest of a peer belongs to the peer that the last message made, and never makes one of its own.
   if ((flags & PeerColumns::updateOnly) != 0 || continued_) kernelFlags |= WGPEER_F_UPDATE_ONLY;
-  batch.integer<uint32_t>(WGPEER_A_FLAGS, kernelFlags);
-  if (preshared) batch.attribute(WGPEER_A_PRESHARED_KEY, &peers_.presharedKeys[peer_ * keySize], keySize);
-  if (endpoint) packEndpoint(batch, address, peers_.endpointPorts[peer_]);
-  if (keepalive) batch.integer<uint16_t>(WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, peers_.keepalives[peer_]);
-  uint32_t entry = first;
-  if (last > first) {
-    const size_t list = batch.open(WGPEER_A_ALLOWEDIPS);
-    for (; entry < last; entry++) {
-      const uint8_t* allowedIp = &peers_.allowedIps[entry * allowedIpSize];
-      if (batch.size() - start + allowedIpBytesOf(allowedIp[0]) > room) break;
-      packAllowedIp(batch, allowedIp);
-    }
-    batch.close(list);
-  }
-  batch.close(item);
-  if (entry < last) {
-    packed_ += entry - first;
+
+  AttributeWriter writer = batch.write(size);
+  writer.nest(0, size);
+  writer.bytes<keySize>(WGPEER_A_PUBLIC_KEY, &peers_.publicKeys[peer_ * keySize]);
+  writer.value<uint32_t>(WGPEER_A_FLAGS, kernelFlags);
+  if (preshared) writer.bytes<keySize>(WGPEER_A_PRESHARED_KEY, &peers_.presharedKeys[peer_ * keySize]);
+  if (endpoint) putEndpoint(writer, address, peers_.endpointPorts[peer_]);
+  if (keepalive) writer.value<uint16_t>(WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, peers_.keepalives[peer_]);
+  if (list > 0) writer.nest(WGPEER_A_ALLOWEDIPS, list);
+  for (uint32_t entry = first; entry < end; entry++) putAllowedIp(writer, &peers_.allowedIps[entry * allowedIpSize]);
+  batch.wrote(writer);
+  nests_++;
+  if (end < last) {
+    packed_ += end - first;
     continued_ = true;
     return false;
   }

@@ -44,7 +44,6 @@ class WgPacker {
  private:
   // Packs what fits of the present peer into `room` bytes; false where the message is full.
   bool packPeer(MessageBatch& batch, size_t room, bool emptyMessage);
-  size_t allowedIpBytes(uint32_t from, uint32_t to) const;
 
   uint16_t family_;
   std::string device_;

@@ -32,17 +32,16 @@ uint8_t difference(const WgSnapshot& before, size_t left, const WgSnapshot& now,
 
 void append(WgDelta& delta, const WgSnapshot& from, size_t peer, uint8_t changes) {
   WgSnapshot& into = delta.peers;
-  into.publicKeys.insert(into.publicKeys.end(), from.key(peer), from.key(peer) + keySize);
-  const uint8_t* address = &from.endpointAddresses[peer * 16];
-  into.endpointAddresses.insert(into.endpointAddresses.end(), address, address + 16);
+  into.publicKeys.append(from.key(peer), keySize);
+  into.endpointAddresses.append(&from.endpointAddresses[peer * 16], 16);
   into.endpointPorts.push_back(from.endpointPorts[peer]);
   into.keepalives.push_back(from.keepalives[peer]);
   into.lastHandshakes.push_back(from.lastHandshakes[peer]);
   into.rxBytes.push_back(from.rxBytes[peer]);
   into.txBytes.push_back(from.txBytes[peer]);
-  const auto first = from.allowedIps.begin() + static_cast<std::ptrdiff_t>(from.allowedIpOffsets[peer] * allowedIpSize);
-  const uint32_t count = from.allowedIpOffsets[peer + 1] - from.allowedIpOffsets[peer];
-  into.allowedIps.insert(into.allowedIps.end(), first, first + static_cast<std::ptrdiff_t>(count * allowedIpSize));
+  const uint32_t first = from.allowedIpOffsets[peer];
+  const uint32_t count = from.allowedIpOffsets[peer + 1] - first;
+  into.allowedIps.append(from.allowedIps.data() + first * allowedIpSize, count * allowedIpSize);
   into.allowedIpOffsets.push_back(into.allowedIpOffsets.back() + count);
   delta.changes.push_back(changes);
 }

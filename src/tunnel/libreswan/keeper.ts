@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { CoraxError, codeOf, messageOf } from '../../errors.js';
 import type { Secret } from '../../model/secret.js';
 import { PlutoClient } from './pluto-client.js';
-import { findPluto, type PlutoFiles, prepareFiles } from './pluto-files.js';
+import { findPluto, type PlutoFiles, prepareFiles, prepareFolder } from './pluto-files.js';
 import { type PlutoIdentity, PlutoProcess } from './pluto-process.js';
 
 /** Milliseconds before a pluto that ended is started again: at once, then ever later while it does not stay up. */
@@ -56,6 +56,7 @@ export class Keeper {
 
   /** Takes up the one that runs, or starts one. Where that fails it is tried again in the background. */
   async open(): Promise<void> {
+    await prepareFolder(this.#parts.files);
     if (this.#process !== null) {
       const changed = await prepareFiles(this.#parts.files, this.#parts.psk);
       if (await this.#adopt()) {

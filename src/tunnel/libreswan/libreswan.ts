@@ -1,11 +1,12 @@
 /** Libreswan as a tunnel driver: pluto is told by its socket, the kernel's SAs are read over netlink. */
 import { unlink } from 'node:fs/promises';
+import { CoraxError } from '../../errors.js';
 import { type Ip, sameHostPort } from '../../model/address.js';
 import type { DeviceItem, Item, PeerItem } from '../../model/item.js';
 import { DEVICES, DRIVER_DEVICES, IF_IDS, PLANES } from '../../model/names.js';
 import type { Secret } from '../../model/secret.js';
 import type { PeerDeed } from '../../model/step.js';
-import type { Engine, XfrmEvent } from '../../native.js';
+import type { Engine, NativeError, XfrmEvent } from '../../native.js';
 import type { DriverProblem, PeerUpdate, PlaneReading, TunnelDriver, TunnelStep } from '../driver.js';
 import { readBook } from './book.js';
 import { Keeper } from './keeper.js';
@@ -147,6 +148,10 @@ export class LibreswanDriver implements TunnelDriver {
     return found;
   }
 
+  refusals(): number {
+    return this.#log.times;
+  }
+
   /** Does a pluto of our own run? */
   isRunning(): boolean {
     return this.#keeper.isRunning();
@@ -227,7 +232,7 @@ export class LibreswanDriver implements TunnelDriver {
       { op: 'link-set', name, mtu, rpFilter: 2, forwarding: true, up: true },
     ]);
     const failure = results.find((result) => result !== null);
-    if (failure) throw failure;
+    if (failure) throw deviceFailure(failure);
   }
 
   async #takeDown({ plane, name }: DeviceItem): Promise<void> {
@@ -242,6 +247,15 @@ export class LibreswanDriver implements TunnelDriver {
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
+}
+
+/** Without XFRM interfaces a path cannot be a route. */
+export function deviceFailure(failure: NativeError): Error {
+  if (failure.errnoName !== 'EOPNOTSUPP') return failure;
+  return new CoraxError(
+    'CORAX_PLUTO',
+    'this kernel has no XFRM interfaces (module xfrm_interface, Linux 4.19 or later), which --driver libreswan needs',
+  );
 }
 
 function subjectOf(step: TunnelStep): string {

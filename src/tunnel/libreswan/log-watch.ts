@@ -32,6 +32,11 @@ export class LogWatch {
     return this.#rogues.values();
   }
 
+  /** Of all of them together. */
+  get times(): number {
+    return [...this.#rogues.values()].reduce((sum, { times }) => sum + times, 0);
+  }
+
   /** What was in the log before the first look does not count. */
   async look(now: number): Promise<void> {
     const size = await stat(this.#path).then(

@@ -59,11 +59,18 @@ export function findPluto(): string {
   );
 }
 
-/** @returns are the secrets other than they were */
+/** What the agent keeps beside any pluto, somebody else's too: the book. */
+export async function prepareFolder({ directory }: PlutoFiles): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+/**
+ * For a pluto of our own.
+ *
+ * @returns are the secrets other than they were
+ */
 export async function prepareFiles(files: PlutoFiles, psk: Secret): Promise<boolean> {
-  for (const folder of [files.directory, files.run, files.nss, files.ipsecDir]) {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-  }
+  for (const folder of [files.run, files.nss, files.ipsecDir]) await mkdir(folder, { recursive: true, mode: 0o700 });
   if (!existsSync(join(files.nss, 'cert9.db'))) await createNss(files.nss);
   const text = secretsText(psk);
   const before = await readFile(files.secrets, 'utf8').catch(() => null);

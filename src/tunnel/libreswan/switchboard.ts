@@ -3,6 +3,7 @@ import { CoraxError, messageOf } from '../../errors.js';
 import type { PeerItem } from '../../model/item.js';
 import type { PublicKey } from '../../model/key.js';
 import type { Plane } from '../../model/names.js';
+import type { NativeError } from '../../native.js';
 import { type Book, type Standing, writeBook } from './book.js';
 import { type Connection, connectionsOf, establish, sameConnection } from './connections.js';
 import type { Keeper } from './keeper.js';
@@ -75,8 +76,11 @@ export class Switchboard {
     return this.#of(plane, key).flatMap(({ connection, reqid }) => {
       const { name, initiates } = connection;
       if (!initiates) return [];
-      const rest = this.#ledger.facts(reqid).session ? RENEW_MS : NEGOTIATION_MS;
-      return now - (this.#begunAt.get(name) ?? Number.NEGATIVE_INFINITY) < rest ? [] : [name];
+      const { session, since } = this.#ledger.facts(reqid);
+      const begunFor = now - (this.#begunAt.get(name) ?? Number.NEGATIVE_INFINITY);
+      // Where the way is long, what came up late has not had the time to be answered by then.
+      const isNew = session && Math.abs(Date.now() - since * 1000) < RENEW_MS;
+      return isNew || begunFor < (session ? RENEW_MS : NEGOTIATION_MS) ? [] : [name];
     });
   }
 
@@ -96,35 +100,36 @@ export class Switchboard {
     const failures = new Map<string, Error>();
     const pending = [...gone.map(({ connection }) => connection.name), ...changed.map(({ name }) => name)];
     if (pending.length > 0) await this.#write(pending);
-    for (const { connection, reqid } of gone) await this.#end(connection, reqid, failures);
-    for (const connection of changed) await this.#begin(connection, failures);
+    // Of a pluto that hangs each one more would wait as long as the first.
+    let hung: Error | null = null;
+    for (const [{ plane, peer }, act] of [
+      ...gone.map(({ connection, reqid }) => [connection, () => this.#end(connection, reqid)] as const),
+      ...changed.map((connection) => [connection, () => this.#begin(connection)] as const),
+    ]) {
+      const failure: Error | null = hung ?? (await act().then(() => null, asError));
+      if (failure === null) continue;
+      failures.set(peerKey(plane, peer), failure);
+      if ((failure as Partial<NativeError>).errnoName === 'ETIMEDOUT') hung = failure;
+    }
     if (pending.length > 0 || this.#roster.revision !== this.#writtenRevision) await this.#write([]);
     return failures;
   }
 
-  async #end(connection: Connection, reqid: number, failures: Map<string, Error>): Promise<void> {
-    const { name, plane, peer } = connection;
-    try {
-      await this.#keeper.client.send({ op: 'connection', name, delete: true });
-      this.#unstand(connection);
-      this.#release(name, reqid);
-    } catch (error) {
-      failures.set(peerKey(plane, peer), asError(error));
-    }
+  async #end(connection: Connection, reqid: number): Promise<void> {
+    const { name } = connection;
+    await this.#keeper.client.send({ op: 'connection', name, delete: true });
+    this.#unstand(connection);
+    this.#release(name, reqid);
   }
 
-  async #begin(connection: Connection, failures: Map<string, Error>): Promise<void> {
+  async #begin(connection: Connection): Promise<void> {
     const { name, plane, peer } = connection;
     const reqid = this.#reqidOf(name);
-    try {
-      const refusal = refusalIn(await this.#keeper.client.send(establish(connection, reqid)));
-      if (refusal !== null) throw new CoraxError('CORAX_PLUTO', `pluto refuses connection ${name}: ${refusal}`);
-      this.#stand({ connection, reqid });
-      this.#begunAt.set(name, performance.now());
-      this.#roster.touch(plane, peer);
-    } catch (error) {
-      failures.set(peerKey(plane, peer), asError(error));
-    }
+    const refusal = refusalIn(await this.#keeper.client.send(establish(connection, reqid)));
+    if (refusal !== null) throw new CoraxError('CORAX_PLUTO', `pluto refuses connection ${name}: ${refusal}`);
+    this.#stand({ connection, reqid });
+    this.#begunAt.set(name, performance.now());
+    this.#roster.touch(plane, peer);
   }
 
   #of(plane: Plane, key: PublicKey): Standing[] {

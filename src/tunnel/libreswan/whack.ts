@@ -27,7 +27,15 @@ export function whackArguments(version: string, command: PlutoCommand): string[]
 function addArguments(version: string, add: PlutoConnection): string[] {
   const since5 = Number.parseInt(version, 10) >= 5;
   const words = since5 ? ['--encapsulation=yes'] : ['--forceencaps', '--dpdaction', add.dpdAction];
-  words.push('--psk', '--encrypt', '--reqid', String(add.reqid), '--dpddelay', String(add.dpdDelayS));
+  words.push(
+    '--psk',
+    '--encrypt',
+    '--initialcontact',
+    '--reqid',
+    String(add.reqid),
+    '--dpddelay',
+    String(add.dpdDelayS),
+  );
   words.push('--retransmit-timeout', String(add.retransmitTimeoutS));
   words.push('--retransmit-interval', String(add.retransmitIntervalMs));
   if (add.ifId !== null) words.push('--ipsec-interface', String(add.ifId));

@@ -74,7 +74,7 @@ describe('discovery past the firewall', async () => {
       ...options,
       signal: abort.signal,
       // No answer ever: only the abort ends it before its deadline.
-      open: async () => ({ send: async () => abort.abort(new Error('stop')), close: () => {} }),
+      open: async () => ({ localPort: 40_000, send: async () => abort.abort(new Error('stop')), close: () => {} }),
     });
     await assert.rejects(run, /stop/);
     assert.deepEqual(tap.calls, [true, false]);

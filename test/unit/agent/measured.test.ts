@@ -49,6 +49,8 @@ describe('a peer as the metrics have it', () => {
     assert.deepEqual([measure('gw-2').rxBytes, measure('gw-2').lastHandshake], [100, NOW / 1000 - 10]);
     see(2, { plane: 'direct', gone: true });
     assert.deepEqual([measure('gw-2').rxBytes, measure('gw-2').lastHandshake], [100, null]);
+    see(2, { plane: 'direct', rxBytes: 0, lastHandshake: 0 });
+    assert.deepEqual([measure('gw-2').rxBytes, measure('gw-2').lastHandshake], [100, NOW / 1000 - 10], 'added anew');
   });
 
   it('has the path that carries traffic', () => {

@@ -4,6 +4,7 @@ import { Executor } from '#src/agent/executor.js';
 import { Failures } from '#src/agent/failures.js';
 import { Gateways } from '#src/agent/gateways.js';
 import { Loop } from '#src/agent/loop.js';
+import { Openings } from '#src/agent/openings.js';
 import { Remotes } from '#src/agent/remotes.js';
 import { World } from '#src/agent/world.js';
 import { sortRelays } from '#src/decide/relations.js';
@@ -13,6 +14,7 @@ import { type Item, keyOf } from '#src/model/item.js';
 import type { PublishDeed, Step } from '#src/model/step.js';
 import type { Engine, RawPacket } from '#src/native.js';
 import type { Network } from '#src/network/network.js';
+import type { Opener } from '#src/probe/opener.js';
 import type { Prober } from '#src/probe/prober.js';
 import type { TunnelDriver } from '#src/tunnel/driver.js';
 import { siteFacts } from '../decide/fixtures.js';
@@ -21,6 +23,7 @@ export class Rig {
   readonly world = new World();
   readonly remotes = new Remotes();
   readonly failures = new Failures();
+  readonly openings = new Openings();
   readonly gateways: Gateways;
   readonly steps: Step[] = [];
   readonly punches: RawPacket[] = [];
@@ -44,6 +47,7 @@ export class Rig {
       driver: { apply } as unknown as TunnelDriver,
       network: { apply } as unknown as Network,
       prober: { apply } as unknown as Prober,
+      opener: { apply } as unknown as Opener,
       engine: {
         rawSend: async (packets: readonly RawPacket[]) => {
           this.punches.push(...packets);
@@ -59,7 +63,9 @@ export class Rig {
       version: '9',
       site: () => this.site,
       own: () => this.gateways.own,
+      openings: this.openings,
       events: {
+        opening: () => undefined,
         transition: () => undefined,
         failed: () => undefined,
         publish: (deed) => this.published.push(deed),

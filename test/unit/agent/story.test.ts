@@ -5,6 +5,7 @@ import { createStory } from '#src/agent/story.js';
 import { newPath, type PathMemory } from '#src/decide/path.js';
 import type { NatReport } from '#src/model/nat.js';
 import type { PublishDeed } from '#src/model/step.js';
+import { profileOf } from '#src/nat/profile.js';
 import type { Logger } from '#src/telemetry/log.js';
 import { createMetrics } from '#src/telemetry/metrics.js';
 import { Heartbeat } from '#src/telemetry/server.js';
@@ -45,6 +46,17 @@ describe('the story', () => {
     story.overcome('audit');
     story.trouble('audit', new Error('another'));
     assert.deepEqual(lines, ['warn audit', 'warn audit', 'info audit: works again', 'warn audit']);
+  });
+
+  it("tells a NAT's profile with its metrics, and takes both back with the NAT", async (t) => {
+    const { lines, metrics, story } = rig();
+    t.after(() => metrics.clear());
+    const known = async () => (await metrics.registry.metrics()).includes('\ncorax_nat_profile_info{');
+    story.natProfile(profileOf([]));
+    assert.equal(await known(), true);
+    story.natProfile(null);
+    assert.equal(await known(), false);
+    assert.deepEqual(lines, ['info NAT profile']);
   });
 
   it('counts tries to open a direct plane by how they end, and the time of those that open it', async (t) => {

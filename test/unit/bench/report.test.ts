@@ -5,8 +5,9 @@ import { CASES } from '../../../bench/cases.js';
 import type { Bar, Figure } from '../../../bench/model.js';
 import { encode, peer, RECORD_BYTES } from '../../../bench/peers/records.js';
 import { judge, median, number, spread, verdictText } from '../../../bench/report/figures.js';
-import { groupName, groups, markdown } from '../../../bench/report/markdown.js';
+import { groupName, groups, markdown, type Results } from '../../../bench/report/markdown.js';
 import { plot } from '../../../bench/report/svg.js';
+import { merged } from '../../../bench/report/write.js';
 
 const subject = { case: 'c', what: 'work', scale: 10 } as const;
 const figure = (who: string, values: readonly number[], more: Partial<Figure> = {}): Figure => ({
@@ -82,6 +83,38 @@ test('every case has a name of its own, and bars are about what it measures', ()
   }
 });
 
+function results(figures: readonly Figure[], more: Partial<Results> = {}): Results {
+  const machine = { ...{ commit: 'c', processor: 'p', memoryGiB: 1, kernel: 'k', guestKernel: 'g' } };
+  const where = { ...machine, distribution: 'd', node: 'n', qemu: 'q', versions: { 'raw C': '1' } };
+  const missing = { 'wgctrl-go': 'no go' };
+  return { ...{ machine: where, quick: true, figures, verdicts: [], missing, failed: [], commits: {} }, ...more };
+}
+
+test('a report made in several runs: what was measured anew is in place of what was there, and says of which corax', () => {
+  const of = (name: string, values: readonly number[]) => figure('corax', values, { case: name });
+  const before = results([of('snapshot', [1]), of('delta', [2])], {
+    commits: { snapshot: 'old', delta: 'old' },
+    failed: ['snapshot: no', 'delta: no'],
+  });
+  const after = merged(before, results([of('snapshot', [3])], { commits: { snapshot: 'c' } }), [
+    { ...subject, case: 'delta', who: 'corax', clock: 'instructions', limit: { kind: 'at most', value: 1 } },
+  ]);
+  assert.deepEqual(
+    after.figures.map(({ case: name, values }) => [name, values]),
+    [
+      ['delta', [2]],
+      ['snapshot', [3]],
+    ],
+  );
+  assert.deepEqual(after.failed, ['delta: no']);
+  assert.deepEqual(
+    after.verdicts.map(({ met }) => met),
+    [false],
+  );
+  const text = markdown(after, CASES, new Map());
+  assert.equal(text.match(/Taken of corax old\./g)?.length, 1);
+});
+
 test('report and plots are made of whatever figures there are', () => {
   const figures = [
     figure('raw C', [1]),
@@ -96,10 +129,7 @@ test('report and plots are made of whatever figures there are', () => {
   const svg = plot('a & b', figures);
   assert.match(svg, /a &amp; b/);
   assert.doesNotMatch(svg, /<b>|NaN/);
-  const machine = { ...{ commit: 'c', processor: 'p', memoryGiB: 1, kernel: 'k', guestKernel: 'g' } };
-  const where = { ...machine, distribution: 'd', node: 'n', qemu: 'q', versions: { 'raw C': '1' } };
-  const results = { machine: where, quick: true, figures, verdicts: [], missing: { 'wgctrl-go': 'no go' }, failed: [] };
-  const text = markdown(results, CASES, new Map());
+  const text = markdown(results(figures), CASES, new Map());
   assert.match(text, /Not there: wgctrl-go: no go/);
   assert.match(text, /\| 1,000 \| <b> \| 1,000,000 /);
 });

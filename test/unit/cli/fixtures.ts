@@ -51,6 +51,7 @@ export function edgeStatus(changes: Partial<Status> = {}): Status {
       mapping: 'endpoint-independent',
       filtering: 'address-and-port-dependent',
       hole: '203.0.113.10:4500',
+      profile: null,
     },
     store: { kind: 'directory', synced: true, lastError: null },
     peers: [

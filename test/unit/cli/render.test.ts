@@ -59,7 +59,7 @@ test('before anything is known', () => {
       gateway: null,
       role: null,
       peers: [],
-      nat: { type: null, mapping: null, filtering: null, hole: null },
+      nat: { type: null, mapping: null, filtering: null, hole: null, profile: null },
       store: { kind: 'directory', synced: false, lastError: 'no such folder' },
     }),
     plain,

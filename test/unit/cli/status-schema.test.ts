@@ -12,7 +12,7 @@ test('unknown is null, nothing is left out', () => {
   const unknown = edgeStatus({
     gateway: null,
     role: null,
-    nat: { type: null, mapping: null, filtering: null, hole: null },
+    nat: { type: null, mapping: null, filtering: null, hole: null, profile: null },
     peers: [peerStatus({ node: null, path: null, since: null, planes: { relay: null, direct: null } })],
   });
   assert.ok(statusSchema.safeParse(unknown).success);

@@ -34,6 +34,41 @@ paths  2 gateways: 1 on the relay, 1 direct
   );
 });
 
+test('how the NAT gives out ports, where it is known', () => {
+  const profile = {
+    samples: 16,
+    assignment: 'sequential' as const,
+    step: 1,
+    between: 2,
+    ports: { first: 10_240, last: 10_303 },
+    block: true,
+    pooling: 'arbitrary' as const,
+    addresses: ['203.0.113.10', '203.0.113.11'],
+    lifetime: { livedS: 30, goneS: 45 },
+  };
+  const { nat } = edgeStatus();
+  const wide = { ...plain, columns: 400 };
+  const shown = (changes: Partial<typeof profile> | object) =>
+    renderStatus(edgeStatus({ nat: { ...nat, profile: { ...profile, ...changes } } }), wide, NOW).split('\n')[3];
+  assert.equal(
+    shown({}),
+    'ports  sequential, step 1, up to 2 of others between two of ours, in a block of about 64 ports (10240–10303); ' +
+      'arbitrary: mappings have 2 public addresses (203.0.113.10, 203.0.113.11); ' +
+      'idle mappings live more than 30 s and less than 45 s',
+  );
+  const kept = { assignment: 'port-preserving', step: null, between: null, ports: null, pooling: 'paired' };
+  assert.equal(shown({ ...kept, lifetime: null }), 'ports  port-preserving');
+  assert.equal(
+    shown({ ...kept, lifetime: { livedS: 600, goneS: null } }),
+    'ports  port-preserving; idle mappings live more than 600 s',
+  );
+  assert.match(shown({ ...kept, lifetime: { livedS: null, goneS: 20 } }) ?? '', /; idle mappings live less than 20 s$/);
+  assert.match(
+    shown({ assignment: null, samples: 1, pooling: 'paired', lifetime: null }) ?? '',
+    /unknown: 1 mapping tells/,
+  );
+});
+
 const long = edgeStatus({
   store: { kind: 'directory', synced: true, lastError: 'cannot be read '.repeat(12).trim() },
   peers: [

@@ -53,6 +53,7 @@ test('defaults', () => {
     statusPage: true,
     direct: 'auto',
     portMapping: 'auto',
+    hardNat: true,
     forwardNodeIp: false,
     logLevel: 'info',
     cleanup: false,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explainRemote } from '#src/decide/explain.js';
 import { choosePlane } from '#src/decide/health.js';
+import { NO_OPENING } from '#src/decide/opening-input.js';
 import { currentHealths, decidePath, newPath, type PathMemory, planeOf } from '#src/decide/path.js';
 import { pathInput } from '#src/decide/remote.js';
 import { LOST_IN_ROW } from '#src/decide/timing.js';
@@ -15,7 +16,6 @@ import {
   at,
   FULL,
   gateway,
-  PORT,
   peerFacts,
   probeFacts,
   RESTRICTED,
@@ -132,12 +132,13 @@ test('punching: how many answers it takes is what it takes', () => {
 /** What it is, own node, the other, what would change it */
 const refusals: Array<[string, Partial<SiteFacts>, Gateway, RegExp[]]> = [
   [
-    'symmetric and port-restricted',
-    {},
+    'symmetric at both ends',
+    { self: asSite(gateway(1, { natType: SYMMETRIC })) },
     gateway(2, { natType: SYMMETRIC }),
     [
       new RegExp(`^this end behind a ${FULL} or a ${RESTRICTED}$`),
-      new RegExp(`^the other end behind a ${FULL} or a ${RESTRICTED} or a ${PORT}$`),
+      new RegExp(`^the other end behind a ${FULL} or a ${RESTRICTED}$`),
+      /^a global IPv6 address at both ends$/,
       /^a public address/,
     ],
   ],
@@ -159,6 +160,36 @@ for (const [what, more, other, changes] of refusals) {
     });
   });
 }
+
+test('by an opening only: it may be direct, not yet, and what opens it', () => {
+  const hard = gateway(2, { natType: SYMMETRIC });
+  const opening = { memory: NO_OPENING, events: [], allowance: { probes: 0, busy: false }, token: '' };
+  const shut = { ...facts(), direct: UNSEEN.direct, opening };
+  const sections = explainRemote(site, hard, path({}), shut, NOW);
+  assert.equal(section(sections, 'May it be direct?')?.verdict, 'yes');
+  assert.equal(factOf(sections, 'May it be direct?', 'rule')?.verdict, 'open');
+  assert.match(wouldChange(site, hard, path({}), shut, NOW).join(), /^a probe that hits one of the mappings/);
+  const paused = { ...opening, memory: { ...NO_OPENING, nextTryAt: NOW + 60_000 } };
+  assert.equal(wouldChange(site, hard, path({}), { ...shut, opening: paused }, NOW)[0], 'the next try, in 60 s');
+  assert.deepEqual(wouldChange({ ...site, hardNat: false }, hard, path({}), shut, NOW), [
+    '--hard-nat on, on this node',
+  ]);
+});
+
+test('IPv6 is spoken of where an end has it: both ends have to', () => {
+  const [mine, its] = [at('2001:db8:1::2', 4501), at('2001:db8:2::2', 4501)];
+  const [here, there] = [gateway(1, { ipv6: mine }), gateway(2, { natType: SYMMETRIC })];
+  const half = explainRemote(siteFacts(here, [relay(1)]), there, path({}), UNSEEN, NOW);
+  assert.equal(factOf(half, 'May it be direct?', 'own IPv6')?.value, '[2001:db8:1::2]:4501');
+  assert.equal(factOf(half, 'May it be direct?', 'its IPv6')?.value, 'none');
+  const told = wouldChange(siteFacts(here, [relay(1)]), there, path({}), UNSEEN, NOW);
+  assert.ok(told.includes('a global IPv6 address at the other end'), told.join('; '));
+  const both = gateway(2, { natType: SYMMETRIC, ipv6: its });
+  const sections = explainRemote(siteFacts(here, [relay(1)]), both, path({}), UNSEEN, NOW);
+  assert.equal(section(sections, 'May it be direct?')?.verdict, 'yes');
+  const neither = explainRemote(site, theirs, path({}), UNSEEN, NOW);
+  assert.equal(factOf(neither, 'May it be direct?', 'own IPv6'), undefined);
+});
 
 test('relayed: what is waited for, or when it is tried again', () => {
   const holeless = gateway(2, { hole: null });

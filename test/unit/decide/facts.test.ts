@@ -106,7 +106,7 @@ function node(asRelay: boolean, all: readonly Gateway[], remoteFacts: readonly R
   const own = asRelay ? relay(99, { key: keyOf(1), node: 'node-1' }) : gateway(1);
   const has = ({ nodeName }: { readonly nodeName: string }) => nodeName === 'node-1';
   const admission = new Admission((of) => of.endpoints.some(has));
-  const underlay = { device: 'eth0', mtu: 1500, addresses: [ip('192.168.7.2')] };
+  const underlay = { device: 'eth0', mtu: 1500, addresses: [ip('192.168.7.2')], ipv6: null };
   admission.protect(
     new Map<Ip, string>([[STUN, 'a STUN server'], ...underlay.addresses.map((a) => [a, 'own'] as const)]),
   );

@@ -49,6 +49,7 @@ export interface GatewayOptions {
   readonly key?: PublicKey | null;
   readonly probeAddress?: string | null;
   readonly corax?: string | null;
+  readonly ipv6?: HostPort | null;
   readonly created?: number | null;
   readonly mapped?: HostPort | null;
   readonly config?: Readonly<Record<string, string>>;
@@ -75,6 +76,7 @@ export function gateway(number: number, options: GatewayOptions = {}): Gateway {
     publicKey: options.key === undefined ? keyOf(number) : options.key,
     probeAddress: options.probeAddress === null ? null : ip(options.probeAddress ?? `10.${high}.${low}.1`),
     corax: options.corax === undefined ? '0.1.0' : options.corax,
+    ipv6: options.ipv6 ?? null,
     config: options.config ?? {},
   };
   const active = options.active ?? true;
@@ -124,13 +126,15 @@ export function siteFacts(own: Gateway, relays: readonly Gateway[], more: Partia
     handover: null,
     publicKey: site.key,
     probeAddress: site.endpoint.probeAddress,
-    underlay: { device: 'eth0', mtu: 1500, addresses: [ip('192.168.7.2')] },
+    underlay: { device: 'eth0', mtu: 1500, addresses: [ip('192.168.7.2')], ipv6: null },
     nat: null,
+    portBlock: null,
     relays: sortRelays(relays.flatMap((of) => relayOf(of) ?? [])),
     relayEndpoints: [],
     synced: true,
     unread: false,
     direct: 'auto',
+    hardNat: true,
     subnets: own.subnets,
     scale: 4,
     crowded: false,

@@ -74,7 +74,7 @@ test('on the direct plane each stands for its own; a lone symmetric end begins, 
 test('the tunnel ends on the address that the node has', () => {
   const host = (addresses: string[]) =>
     ipsecPart(
-      facts(edge(1), [hub(1)], { underlay: { device: 'eth0', mtu: 1500, addresses: addresses.map(ip) } }),
+      facts(edge(1), [hub(1)], { underlay: { device: 'eth0', mtu: 1500, addresses: addresses.map(ip), ipv6: null } }),
       asSite(hub(1)),
       'relay',
     )?.host;
@@ -110,18 +110,28 @@ test('what stands for the node: other devices, no rewriting of ports, no rule by
 
 test('a tunnel to a relay whose probes are lost is made anew, unless something still comes', () => {
   const now = 1_800_000_000_000;
-  const deeds = (own: Gateway, remote: Gateway, receivedAt: number, lostInRow: number, received = 9) => {
+  const decide = (own: Gateway, remote: Gateway, receivedAt: number, lostInRow: number, received = 9, at = now) => {
     const endpoint = asSite(remote).endpoint.hole;
     const peer = peerFacts({ endpoint, lastHandshake: now / 1000 - 60, session: true, rxBytes: 7, receivedAt });
     const probe = probeFacts({ received, lostInRow });
     const site = facts(own, [hub(1)]);
-    return decideRemote(site, remote, null, { ...UNSEEN, relay: { peer, probe } }, now).deeds.map(({ op }) => op);
+    const { deeds: all, wakeAt } = decideRemote(site, remote, null, { ...UNSEEN, relay: { peer, probe } }, at);
+    return { ops: all.map(({ op }) => op), wakeAt };
   };
+  const deeds = (...of: Parameters<typeof decide>) => decide(...of).ops;
   assert.deepEqual(deeds(edge(1), hub(1), now - 3_000, 3), ['re-add']);
   assert.deepEqual(deeds(edge(1), hub(1), now - 2_000, 3), [], 'something came just now');
   assert.deepEqual(deeds(edge(1), hub(1), now - 3_000, 2), [], 'not yet');
   assert.deepEqual(deeds(edge(1), hub(1), now - 3_000, 9, 0), [], 'a relay that never answered any');
   assert.deepEqual(deeds(hub(1), edge(1), now - 3_000, 3), [], 'a relay waits for its edges');
+
+  // The prober tells of the third loss and of none after it.
+  for (const receivedAt of [now - 2_000, now, now + 60_000]) {
+    const { wakeAt } = decide(edge(1), hub(1), receivedAt, 3);
+    assert.ok(wakeAt > now && wakeAt <= now + 2_501, 'and looked at again as soon as it may be');
+  }
+  const { wakeAt } = decide(edge(1), hub(1), now - 2_000, 3);
+  assert.deepEqual(deeds(edge(1), hub(1), now - 2_000, 9, 9, wakeAt), ['re-add']);
 });
 
 test("with raven's relay there is one plane", () => {

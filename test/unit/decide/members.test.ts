@@ -124,7 +124,7 @@ describe('a member', () => {
     [9000, 8920],
   ] as const) {
     it(`has an MTU of ${expected} over ${mtu}`, () => {
-      assert.equal(overlayMtu({ ...facts, underlay: { device: 'eth0', mtu, addresses: [] } }), expected);
+      assert.equal(overlayMtu({ ...facts, underlay: { device: 'eth0', mtu, addresses: [], ipv6: null } }), expected);
     });
   }
 

@@ -36,7 +36,12 @@ function nat(type: NatType | null, publicIp: string | null = null): NatReport {
 describe('what a node says of its own endpoint', () => {
   const told = { publicKey: keyOf(1), corax: '9', probeAddress: '10.0.1.1' };
   const FULL_CONE: NatType = 'Full cone NAT';
-  const underlay = (...addresses: string[]) => ({ device: 'eth0', mtu: 1500, addresses: addresses.map(ip) });
+  const underlay = (...addresses: string[]) => ({
+    device: 'eth0',
+    mtu: 1500,
+    addresses: addresses.map(ip),
+    ipv6: null,
+  });
   const found = (address: string) => ({ coraxPublicIP: address });
   /** A relay that once found its address by itself. */
   const placed = { config: { ...told, ...found('203.0.113.5') }, underNat: false, natType: UNDEFINED };
@@ -48,6 +53,24 @@ describe('what a node says of its own endpoint', () => {
     ['no NAT type while none is known', { config: told, natType: null }, { nat: nat(null) }, null],
     ['that its probe address is none', { config: told }, { probeAddress: null }, { config: { probeAddress: '' } }],
     ['no probe address twice', { config: { ...told, probeAddress: '' } }, { probeAddress: null }, null],
+    [
+      'where its direct plane is reached by IPv6',
+      { config: told },
+      { underlay: { ...underlay('192.168.7.2'), ipv6: ip('2001:db8::2') } },
+      { config: { coraxIPv6: '[2001:db8::2]:4501' } },
+    ],
+    [
+      'that it is not any more',
+      { config: { ...told, coraxIPv6: '[2001:db8::2]:4501' } },
+      { underlay: underlay('192.168.7.2') },
+      { config: { coraxIPv6: '' } },
+    ],
+    [
+      'no IPv6 where there is no direct plane',
+      { config: told },
+      { underlay: { ...underlay('192.168.7.2'), ipv6: ip('2001:db8::2') }, direct: 'none' },
+      null,
+    ],
     ['no STUN hole while there is a relay', { config: told }, { stunHole: at('198.51.100.99') }, null],
     [
       'its STUN hole where there is no relay',
@@ -209,7 +232,7 @@ describe('what the central relay says of edges', () => {
     ['no loopback address', site(), at('127.0.0.1'), /no place to send to/],
     [
       "not this node's own",
-      site({ underlay: { device: 'e', mtu: 1500, addresses: [ip('203.0.113.50')] } }),
+      site({ underlay: { device: 'e', mtu: 1500, addresses: [ip('203.0.113.50')], ipv6: null } }),
       at('203.0.113.50'),
       /own address/,
     ],

@@ -9,6 +9,7 @@ import {
   type Ip,
   ipFromBytes,
   ipToBytes,
+  isGlobalIpv6,
   isIpv4,
   isPort,
   isPrivate,
@@ -16,6 +17,7 @@ import {
   nonUnicastPart,
   overlaps,
   type Prefix,
+  parseHostPort,
   parseIp,
   parsePrefix,
   prefixAddress,
@@ -242,6 +244,12 @@ describe('kinds of addresses', () => {
     });
   }
 
+  test('global IPv6', () => {
+    for (const text of ['2000::', '2001:db8::1', '3fff::1']) assert.ok(isGlobalIpv6(ip(text)), text);
+    for (const text of ['fd00::1', 'fe80::1', 'ff0e::1', '64:ff9b::1', '::1', '203.0.113.1'])
+      assert.ok(!isGlobalIpv6(ip(text)), text);
+  });
+
   test('a prefix around a block that is not unicast', () => {
     assert.equal(nonUnicastPart(prefix('126.0.0.0/7')), '127.0.0.0/8');
     assert.equal(nonUnicastPart(prefix('10.0.0.0/8')), null);
@@ -254,6 +262,27 @@ describe('transport addresses', () => {
     for (const port of [0, -1, 65536, 70000, 1.5, Number.NaN, Infinity, '4500', null, undefined, 4500n]) {
       assert.ok(!isPort(port));
     }
+  });
+
+  test('text is read back, and nothing else is', () => {
+    fc.assert(
+      fc.property(anyIp, fc.integer({ min: 1, max: 65535 }), (address, port) => {
+        const at = { ip: address, port };
+        assert.deepEqual(parseHostPort(formatHostPort(at)), at);
+      }),
+    );
+    for (const text of [
+      '',
+      ':4500',
+      '192.0.2.1',
+      '2001:db8::1:4500',
+      '[192.0.2.1]:1',
+      '[::1]',
+      '[::1]:0',
+      'a:1',
+      '[::1]:1 ',
+    ])
+      assert.equal(parseHostPort(text), null, text);
   });
 
   test('text and equality', () => {

@@ -87,6 +87,7 @@ describe('a Gateway that is believed', () => {
           probeAddress: '10.244.1.1',
           mapped: null,
           corax: '0.1.0 direct',
+          ipv6: null,
           config: { publicKey: KEY, probeAddress: '10.244.1.1', corax: '0.1.0 direct', other: 'kept' },
         },
       ],
@@ -107,15 +108,22 @@ describe('a Gateway that is believed', () => {
     );
   });
 
+  test('where the direct plane is reached by IPv6', () => {
+    const gateway = accept((input) => {
+      config(input).coraxIPv6 = '[2001:db8::2]:4501';
+    });
+    assert.deepEqual(gateway.active?.ipv6, { ip: '2001:db8::2', port: 4501 });
+  });
+
   test('what is absent, null or empty text is unset, not refused', () => {
     for (const value of [undefined, null, '']) {
       const gateway = accept((input) => {
         for (const field of ['natType', 'publicIP']) endpoint(input)[field] = value;
-        for (const field of ['publicKey', 'probeAddress', 'corax']) config(input)[field] = value;
+        for (const field of ['publicKey', 'probeAddress', 'corax', 'coraxIPv6']) config(input)[field] = value;
         input.metadata.creationTimestamp = value;
       });
-      const { natType, publicIp, hole, publicKey, probeAddress, corax } = gateway.endpoints[0] ?? assert.fail();
-      assert.deepEqual([natType, publicIp, hole, publicKey, probeAddress, corax], Array(6).fill(null));
+      const { natType, publicIp, hole, publicKey, probeAddress, corax, ipv6 } = gateway.endpoints[0] ?? assert.fail();
+      assert.deepEqual([natType, publicIp, hole, publicKey, probeAddress, corax, ipv6], Array(7).fill(null));
     }
     for (const value of [undefined, null]) {
       const gateway = accept((input) => {
@@ -245,6 +253,13 @@ describe('a Gateway that is refused', () => {
       withConfig('probeAddress', '10.244.2.1'),
       /probeAddress "10\.244\.2\.1": is not an IPv4 address inside/,
     ],
+    [
+      'direct plane at an address of the site alone',
+      withConfig('coraxIPv6', '[fd00::2]:4501'),
+      /coraxIPv6 "\[fd00::2\]:4501": is not a global IPv6 address with a port/,
+    ],
+    ['direct plane without a port', withConfig('coraxIPv6', '2001:db8::2'), /coraxIPv6 "2001:db8::2"/],
+    ['direct plane by IPv4', withConfig('coraxIPv6', '203.0.113.9:4501'), /coraxIPv6 "203/],
     ['probe address that is none', withConfig('probeAddress', 'cni0'), /probeAddress "cni0"/],
     [
       'abilities with a control character',

@@ -29,12 +29,15 @@ const message = (type: number, ...attributes: number[][]) => {
 };
 
 describe('STUN codec', () => {
-  it('writes a Binding request as RFC 8489 5 and RFC 5780 7.2 draw it', () => {
+  it('writes a Binding request as RFC 8489 5, RFC 5780 7.2 and 7.5 draw it', () => {
     assert.deepEqual(bindingRequest(transactionId), message(0x0001));
-    const both = bindingRequest(transactionId, { ip: true, port: true });
+    const both = bindingRequest(transactionId, { changeRequest: { ip: true, port: true } });
     assert.deepEqual(both, message(0x0001, attribute(0x0003, [0, 0, 0, 6])));
-    const port = bindingRequest(transactionId, { ip: false, port: true });
+    const port = bindingRequest(transactionId, { changeRequest: { ip: false, port: true } });
     assert.deepEqual(port, message(0x0001, attribute(0x0003, [0, 0, 0, 2])));
+    const elsewhere = bindingRequest(transactionId, { responsePort: 0x1234 });
+    assert.deepEqual(elsewhere, message(0x0001, attribute(0x0027, [0x12, 0x34])));
+    assert.equal(decodeMessage(elsewhere)?.responsePort, 0x1234);
   });
 
   it('reads XOR-MAPPED-ADDRESS of both families from bytes made by hand (RFC 8489 14.2)', () => {

@@ -3,53 +3,24 @@
  * kernel's in another, against coturn in a third. Needs root, iproute2, nftables, coturn and the addon.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { promisify } from 'node:util';
 import type { NatReport } from '#src/model/nat.js';
+import type { NatProfile } from '#src/model/nat-profile.js';
 import { inOwnNamespace } from '../../native/namespace.js';
-
-const run = promisify(execFile);
-const [CLIENT, NAT, SERVER] = ['client', 'nat', 'server'].map((role) => `cx-nat-${role}`) as [string, string, string];
-const [INSIDE, GATEWAY, OUTSIDE, STUN1, STUN2] = [
-  '10.99.1.2',
-  '10.99.1.1',
-  '203.0.113.10',
-  '203.0.113.1',
-  '203.0.113.2',
-];
-const STUN = `${STUN1}:3478`;
-
-const inTests = (file: string) => join(import.meta.dirname, file);
-const ip = (...args: string[]) => run('ip', args);
-const inside = (namespace: string, ...args: string[]) => run('ip', ['netns', 'exec', namespace, ...args]);
-
-async function buildNetwork(): Promise<void> {
-  for (const namespace of [CLIENT, NAT, SERVER]) {
-    await ip('netns', 'add', namespace);
-    await ip('-n', namespace, 'link', 'set', 'lo', 'up');
-  }
-  await ip('-n', CLIENT, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'lan', 'netns', NAT);
-  await ip('-n', SERVER, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'wan', 'netns', NAT);
-  const addresses = [
-    [CLIENT, 'eth0', INSIDE],
-    [NAT, 'lan', GATEWAY],
-    [NAT, 'wan', OUTSIDE],
-    [SERVER, 'eth0', STUN1],
-    [SERVER, 'eth0', STUN2],
-  ] as const;
-  for (const [namespace, device, address] of addresses) {
-    await ip('-n', namespace, 'address', 'add', `${address}/24`, 'dev', device as string);
-    await ip('-n', namespace, 'link', 'set', device as string, 'up');
-  }
-  await ip('-n', CLIENT, 'route', 'add', 'default', 'via', GATEWAY as string);
-  // Only the case without a NAT sends from the inside address; the server must know the way back.
-  await ip('-n', SERVER, 'route', 'add', '10.99.1.0/24', 'via', OUTSIDE as string);
-  await inside(NAT, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
-}
+import {
+  buildNetwork,
+  CLIENT,
+  INSIDE,
+  inside,
+  load,
+  netcheckReport,
+  node,
+  OUTSIDE,
+  runNetcheck,
+  STUN,
+  startCoturn,
+  untilAnswered,
+} from './coturn-network.js';
 
 /** Endpoint-independent mapping, learnt from the port that conntrack really gave. */
 const CONE = (prerouting: string) => `table ip nat {
@@ -118,63 +89,21 @@ const CASES: Array<[string, string, Partial<NatReport>, number]> = [
 ];
 
 function suite(): void {
-  let turnserver: ChildProcess | undefined;
-  let folder = '';
+  let stopCoturn = async (): Promise<void> => {};
 
   before(async () => {
     assert.equal(process.getuid?.(), 0, 'network namespaces need root');
-    folder = await mkdtemp(join(tmpdir(), 'corax-coturn-'));
     await buildNetwork();
-    const addresses = ['-L', STUN1, '-L', STUN2, '-p', '3478', '--alt-listening-port=3479'] as string[];
-    const quiet = ['--no-tls', '--no-dtls', '--no-cli', '--no-auth', '--log-file=stdout', '--simple-log'];
-    const files = [`--pidfile=${join(folder, 'pid')}`, `--userdb=${join(folder, 'db')}`];
-    const turn = ['ip', 'netns', 'exec', SERVER, 'turnserver', '-n', '-S', ...addresses, ...quiet, ...files];
-    // It dies with this process, however that ends.
-    turnserver = spawn('setpriv', ['--pdeathsig', 'KILL', ...turn], { stdio: 'ignore' });
-    // Ready when it answers; the first retransmissions wait for it.
-    for (let tries = 0; tries < 20; tries += 1) {
-      const report = await netcheck().catch(() => null);
-      if (report?.report.publicAddress) return;
-    }
-    assert.fail('coturn does not answer');
+    stopCoturn = await startCoturn();
+    await untilAnswered();
   });
 
-  after(async () => {
-    if (turnserver !== undefined && turnserver.exitCode === null) {
-      const ended = new Promise((done) => turnserver?.once('exit', done));
-      turnserver.kill('SIGKILL');
-      await ended;
-    }
-    if (folder !== '') await rm(folder, { recursive: true, force: true });
-  });
-
-  const node = (main: string) => [process.execPath, '-C', 'corax-source', '--import', 'tsx', inTests(main)];
-
-  async function runNetcheck(...words: string[]): Promise<{ stdout: string; code: number }> {
-    return inside(CLIENT, ...words, '--stun', STUN).then(
-      (result) => ({ ...result, code: 0 }),
-      (error: { stdout: string; code: number }) => error,
-    );
-  }
-
-  async function netcheck(): Promise<{ report: NatReport; code: number }> {
-    const { stdout, code } = await runNetcheck(...node('netcheck-main.ts'), '--json');
-    return { report: JSON.parse(stdout) as NatReport, code };
-  }
-
-  async function load(rules: string, namespace: string = NAT): Promise<void> {
-    await inside(namespace, 'nft', 'flush', 'ruleset');
-    if (rules === '') return;
-    const nft = spawn('ip', ['netns', 'exec', namespace, 'nft', '-f', '-'], { stdio: ['pipe', 'inherit', 'inherit'] });
-    const ended = new Promise((done) => nft.once('exit', done));
-    nft.stdin.end(rules);
-    assert.equal(await ended, 0, 'nft took the rules');
-  }
+  after(() => stopCoturn());
 
   for (const [what, rules, expected, expectedCode] of CASES) {
     it(what, async () => {
       await load(rules);
-      const { report, code } = await netcheck();
+      const { report, code } = await netcheckReport<NatReport>();
       assert.deepEqual({ ...report, ...expected }, report);
       assert.equal(code, expectedCode);
       const seenAs = report.underNat === null ? undefined : report.underNat ? OUTSIDE : INSIDE;
@@ -191,11 +120,17 @@ function suite(): void {
     for (const [what, rules, expected] of cones)
       it(`${what}: netcheck and the agent see the NAT's filtering past it`, async () => {
         await load(rules);
-        const { report } = await netcheck();
+        const { report } = await netcheckReport<NatReport>();
         assert.deepEqual({ ...report, ...expected }, report);
         const { stdout } = await inside(CLIENT, ...node('nat-facts-main.ts'), STUN);
-        const facts = JSON.parse(stdout) as { report: NatReport; tapsMeanwhile: number; tapsAfter: number };
+        const facts = JSON.parse(stdout) as {
+          report: NatReport;
+          profile: NatProfile;
+          tapsMeanwhile: number;
+          tapsAfter: number;
+        };
         assert.deepEqual({ ...facts.report, ...expected }, facts.report);
+        assert.deepEqual([facts.profile.assignment, facts.profile.pooling], ['random', 'paired']);
         assert.equal(facts.tapsMeanwhile, 1);
         assert.equal(facts.tapsAfter, 0, 'a tap is open no longer than a discovery runs');
       });

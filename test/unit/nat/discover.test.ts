@@ -221,6 +221,7 @@ describe('discovery', { concurrency: 3, timeout: 120_000 }, () => {
     assert.equal(noNames.udpBlocked, false);
     assert.equal(noNames.type, null);
     const noRoute: OpenUdp = async () => ({
+      localPort: 40_000,
       send: async () => {
         throw Object.assign(new Error('send ENETUNREACH'), { code: 'ENETUNREACH' });
       },
@@ -233,6 +234,7 @@ describe('discovery', { concurrency: 3, timeout: 120_000 }, () => {
 
   it('calls UDP blocked when a local firewall refuses the packets', async () => {
     const refusing: OpenUdp = async () => ({
+      localPort: 40_000,
       send: async () => {
         throw Object.assign(new Error('send EPERM'), { code: 'EPERM' });
       },
@@ -248,6 +250,7 @@ describe('discovery', { concurrency: 3, timeout: 120_000 }, () => {
     const counting: OpenUdp = async (address, onDatagram) => {
       const port = await openUdp(address, onDatagram);
       const counted = {
+        localPort: port.localPort,
         send: port.send,
         close: () => {
           open.delete(counted);

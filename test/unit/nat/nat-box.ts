@@ -28,6 +28,8 @@ export function behindNat(mapping: Mapping, filtering: Filtering, publicIp: Ip =
       return { ...bound, contacted };
     };
     return {
+      // Only a profile asks for it.
+      localPort: 40_000,
       send: async (bytes, to) => {
         const key = keyFor(mapping, to);
         const pending = outsides.get(key) ?? openOutside();

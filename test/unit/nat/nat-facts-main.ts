@@ -1,10 +1,11 @@
 /**
  * The agent's NatFacts alone, for a network namespace of its own: `node … nat-facts-main.ts HOST:PORT` prints its
- * first report and how many packet sockets the namespace had meanwhile and has afterwards.
+ * first report, its first profile (there must be a NAT), and how many packet sockets the namespace had meanwhile and has afterwards.
  */
 import { readFileSync } from 'node:fs';
 import { NatFacts } from '#src/agent/nat-facts.js';
 import type { NatReport } from '#src/model/nat.js';
+import type { NatProfile } from '#src/model/nat-profile.js';
 import { parseStunServer } from '#src/nat/servers.js';
 import { type NativeEvent, openEngine } from '#src/native.js';
 
@@ -19,15 +20,19 @@ deliver = (events) => {
   for (const event of events) if (event.type === 'raw') facts?.onRaw(event);
 };
 try {
-  const report = await new Promise<NatReport | null>((changed, failed) => {
+  let report: NatReport | null = null;
+  const profile = await new Promise<NatProfile | null>((profiled, failed) => {
     facts = new NatFacts(servers, engine, {
-      changed,
+      changed: (found) => {
+        report = found;
+      },
+      profiled,
       failed: (_, error) => failed(error),
       worked: () => undefined,
     });
     facts.start();
   });
-  process.stdout.write(JSON.stringify({ report, tapsMeanwhile, tapsAfter: taps() }));
+  process.stdout.write(JSON.stringify({ report, profile, tapsMeanwhile, tapsAfter: taps() }));
 } finally {
   await facts?.stop();
   engine.close();

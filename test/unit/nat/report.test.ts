@@ -3,6 +3,7 @@ import { after, describe, it } from 'node:test';
 import { exitCodeOf, netcheckCommand } from '#src/cli/netcheck.js';
 import { parseIp } from '#src/model/address.js';
 import type { NatReport, StunServerOutcome } from '#src/model/nat.js';
+import { profileOf } from '#src/nat/profile.js';
 import { formatReport } from '#src/nat/report.js';
 import { startServer, type TestServer } from './stun-server.js';
 
@@ -46,6 +47,21 @@ describe('report for a person', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  it('says how the NAT gives out ports, where that was looked at', () => {
+    const mappings = Array.from({ length: 16 }, (_, index) => ({
+      localPort: 600 + index,
+      mapped: address('203.0.113.10', 20_000 + index),
+    }));
+    const lines = formatReport(PORT, null, profileOf(mappings)).split('\n');
+    assert.deepEqual(lines.slice(3, 5), [
+      'Ports      sequential, step 1',
+      'Addresses  paired: every mapping has the same public address',
+    ]);
+    const few = formatReport(PORT, null, profileOf([]));
+    assert.match(few, /^Ports +unknown: 0 mappings tell too little$/m);
+    assert.match(few, /^Addresses +unknown$/m);
   });
 
   it('says what a firewall of this machine may hide, where something may be hidden', () => {
@@ -123,7 +139,8 @@ describe('corax netcheck', { timeout: 30_000 }, () => {
     assert.match(text.out, /^NAT +none$/m);
     assert.equal(text.exitCode, 0);
     const json = await netcheck('--stun', one.text, '--stun', two.text, '--json', '--bind', '127.0.0.1');
-    const report = JSON.parse(json.out) as NatReport;
+    const report = JSON.parse(json.out) as NatReport & { profile: unknown };
+    assert.equal(report.profile, null, 'no NAT, no profile');
     assert.equal(report.underNat, false);
     assert.equal(report.publicAddress?.ip, '127.0.0.1');
     assert.deepEqual(

@@ -41,7 +41,7 @@ function silentPorts() {
     const close = () => {
       closed += 1;
     };
-    return { send, close };
+    return { localPort: 40_000, send, close };
   };
   return { open, sent, inward, closed: () => closed };
 }
@@ -159,7 +159,7 @@ describe('discovery behind a firewall that lets in only answers to what was aske
           contacted.add(`${to.ip}:${to.port}`);
           return port.send(bytes, to);
         };
-        return { send, close: port.close };
+        return { localPort: port.localPort, send, close: port.close };
       };
       const options = { servers: [server.text], localAddresses: [], deadlines: { rtoMs: 100 } };
       const plain = await discover({ ...options, open: firewalled });

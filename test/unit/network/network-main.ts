@@ -79,6 +79,43 @@ async function changedResults(): Promise<unknown> {
   return { same, elements: after.elements, again: again?.message ?? null, stands: await network.firewallStands(other) };
 }
 
+/** Outside ports: added, changed, found by another agent, kept by a table that is made anew, gone with it, deleted. */
+async function outsideResults(): Promise<Record<string, unknown>> {
+  const edge = firewalls.edge as FirewallItem;
+  const port = (remote: string, localPort: number): NetworkItem => ({
+    kind: 'outside-port',
+    remote: at(remote, 20_000),
+    localPort,
+  });
+  const [b, c] = [port('203.0.113.20', 40_001), port('203.0.113.30', 40_002)];
+  const stand = async (by = network) =>
+    (await by.observe())
+      .flatMap((item) => (item.kind === 'outside-port' ? [`${item.remote.ip} ${item.localPort}`] : []))
+      .sort();
+  const put = async (item: NetworkItem, present: NetworkItem | null = null) => {
+    const [error] = await network.apply([{ op: 'put', item, present }]);
+    return error?.message ?? null;
+  };
+  await network.apply([{ op: 'delete', item: firewall({}) }]);
+  const withoutTable = [await stand(), (await put(b)) !== null];
+  const errors = [await put(edge), await put(b), await put(c)];
+  const added = await stand();
+  errors.push(await put(port('203.0.113.20', 40_003), b));
+  const changed = await stand();
+  const next = new Network(engine);
+  const found = await stand(next);
+  await next.apply([{ op: 'put', item: { ...edge, relays: [at('203.0.113.7')] }, present: null }]);
+  const kept = await stand(next);
+  const [gone, again] = await network.apply([
+    { op: 'delete', item: c },
+    { op: 'delete', item: c },
+  ]);
+  errors.push(gone?.message ?? null, again?.message ?? null);
+  const left = await stand();
+  await engine.nft(firewallRemoval());
+  return { withoutTable, errors, added, changed, found, kept, left, flushed: await stand() };
+}
+
 async function itemResults(): Promise<Record<string, unknown>> {
   await engine.network([
     { op: 'link-set', name: 'lo', up: true },
@@ -177,5 +214,6 @@ async function itemResults(): Promise<Record<string, unknown>> {
 }
 
 const firewallFound = await firewallResults();
-process.stdout.write(JSON.stringify({ firewall: firewallFound, items: await itemResults() }));
+const outside = await outsideResults();
+process.stdout.write(JSON.stringify({ firewall: firewallFound, outside, items: await itemResults() }));
 engine.close();

@@ -12,6 +12,7 @@ import { columnsOf } from './route-columns.js';
 
 interface Found {
   readonly firewall: Record<string, unknown>;
+  readonly outside: Record<string, unknown>;
   readonly items: {
     readonly items: Item[];
     readonly observed: Item[];
@@ -49,6 +50,20 @@ describe('the kernel, in a network namespace of its own', () => {
       },
       flushed: false,
       removal: [null],
+    });
+  });
+
+  it('keeps outside ports through all that happens to the table, and shows them to the next agent', () => {
+    const two = ['203.0.113.20 40003', '203.0.113.30 40002'];
+    assert.deepEqual(found().outside, {
+      withoutTable: [[], true],
+      errors: [null, null, null, null, null, null],
+      added: ['203.0.113.20 40001', '203.0.113.30 40002'],
+      changed: two,
+      found: two,
+      kept: two,
+      left: ['203.0.113.20 40003'],
+      flushed: [],
     });
   });
 
@@ -105,6 +120,8 @@ describe('the network, as an engine tells of it', () => {
         address(3, '10.0.9.9', 0, 24),
       ],
       rules: async () => [],
+      nft: async () => '{"nftables":[]}',
+      routeTo: async () => Promise.reject(new Error('ENETUNREACH')),
       routes: async (table: number) => columnsOf(table, []),
       ...more,
     }) as unknown as Engine;
@@ -124,9 +141,27 @@ describe('the network, as an engine tells of it', () => {
       device: 'eth0',
       mtu: 1450,
       addresses: ['192.168.7.2', '2001:db8::2'],
+      ipv6: null,
     });
     assert.deepEqual(asked, [[254, true]]);
     assert.equal(await new Network(engine({})).underlay(), null);
+  });
+
+  it("the IPv6 address is what the tunnel's packets would leave from, if it is a global one", async () => {
+    const routes = async (table: number) => columnsOf(table, [route({ metric: 100 })]);
+    const asked: unknown[] = [];
+    const underlay = (source: string | null, type = 1) => {
+      const routeTo = async (...question: unknown[]) => {
+        asked.push(question);
+        return { ...route({ destination: '::/0', type }), source };
+      };
+      return new Network(engine({ routes, routeTo })).underlay();
+    };
+    assert.equal((await underlay('2001:db8::2'))?.ipv6, '2001:db8::2');
+    assert.deepEqual(asked, [['2000::', 0x1194]]);
+    for (const none of ['fd00::2', 'fe80::2', null]) assert.equal((await underlay(none))?.ipv6, null);
+    assert.equal((await underlay('2001:db8::2', 7))?.ipv6, null, 'unreachable');
+    assert.equal((await new Network(engine({ routes })).underlay())?.ipv6, null, 'no route');
   });
 
   it('reads routes out of their columns: of both families, by device, unreachable, and no other kind', async () => {

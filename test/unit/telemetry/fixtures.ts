@@ -1,6 +1,8 @@
 /** Metrics of nothing, to be filled in by each test. */
 import type { MetricsOptions, NodeState, PeerMetrics, PlaneMetrics } from '#src/telemetry/metrics.js';
 
+export { scrapedPeer as fullPeer } from '../../../bench/agent/scraped.js';
+
 export const NODE_STATE: NodeState = {
   node: 'edge-a',
   gateway: 'gw-a',
@@ -43,20 +45,4 @@ export function peerOf(gateway: string, values: Partial<PeerMetrics> = {}): Peer
     tunnels: [],
     ...values,
   };
-}
-
-/** One that has all: twelve lines and more. */
-export function fullPeer(gateway: string, index: number): PeerMetrics {
-  const plane = (rttMs: number) =>
-    planeMetrics({ rttMs, jitterMs: rttMs / 10, probesSent: 1000 + index, probesLost: index % 7 });
-  return peerOf(gateway, {
-    publicKey: Buffer.alloc(32, index % 251).toString('base64'),
-    natType: 'Port Restricted cone NAT',
-    path: index % 2 === 0 ? 'direct' : 'relay',
-    lastHandshake: 1_790_000_000.125 + index,
-    handshakeRttMs: 30.5 + (index % 10),
-    rxBytes: 1_000_000 + index,
-    txBytes: 2_000_000 + index,
-    planes: { relay: plane(54.7 + index / 1000), direct: plane(37.4 + index / 1000) },
-  });
 }

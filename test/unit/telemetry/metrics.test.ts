@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { profileOf } from '#src/nat/profile.js';
 import type { Format } from '#src/telemetry/format.js';
 import { createMetrics, type MetricsOptions, type PeerMetrics } from '#src/telemetry/metrics.js';
 import { PeerExposition } from '#src/telemetry/peer-metrics.js';
@@ -167,7 +168,19 @@ test('the whole exposition is one valid text, and asks for the peers once a scra
   metrics.applyDuration.observe({ driver: 'wireguard', stage: 'tunnel' }, 0.002);
   metrics.setNat({ type: 'Full cone NAT', mapping: 'endpoint-independent', filtering: 'endpoint-independent' });
   metrics.setNat({ type: 'Symmetric NAT', mapping: 'address-dependent', filtering: 'unknown' });
+  metrics.setNatProfile({ ...profileOf([]), ports: { first: 1, last: 9 } });
+  metrics.setNatProfile({
+    ...profileOf([]),
+    assignment: 'sequential',
+    pooling: 'paired',
+    ports: { first: 10_240, last: 10_303 },
+    lifetime: { livedS: 30, goneS: 45 },
+  });
   const expected: Array<[string, number]> = [
+    ['corax_nat_profile_info{port_assignment="sequential",pooling="paired",block="unknown"}', 1],
+    ['corax_nat_ports', 64],
+    ['corax_nat_mapping_lifetime_seconds{bound="lived"}', 30],
+    ['corax_nat_mapping_lifetime_seconds{bound="gone"}', 45],
     [`corax_build_info{version="1.2.3",node_version="${process.versions.node}"}`, 1],
     ['corax_path_transitions_total{from="relayed",to="direct",reason="probe-answered"}', 1],
     ['corax_hole_punch_attempts_total{local_nat="Full cone NAT",remote_nat="Symmetric NAT",result="direct"}', 1],
@@ -197,7 +210,8 @@ test('the whole exposition is one valid text, and asks for the peers once a scra
     const text = Buffer.concat(await metrics.render(format)).toString('utf8');
     const samples = parse(text);
     for (const [series, value] of expected) assert.equal(samples.get(series), value, `${format}: ${series}`);
-    assert.equal([...samples.keys()].filter((series) => series.startsWith('corax_nat_info')).length, 1);
+    for (const name of ['corax_nat_info', 'corax_nat_profile_info'])
+      assert.equal([...samples.keys()].filter((series) => series.startsWith(name)).length, 1);
     assert.ok(samples.has('process_resident_memory_bytes') && samples.has('nodejs_eventloop_lag_p99_seconds'));
     assert.equal(text.endsWith('\n# EOF\n'), format === 'openmetrics');
     assert.equal(text.match(/# EOF/g)?.length ?? 0, format === 'openmetrics' ? 1 : 0);

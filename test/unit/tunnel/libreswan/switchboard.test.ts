@@ -10,7 +10,7 @@ import type { PlutoCommand, PlutoReply } from '#src/native.js';
 import { readBook } from '#src/tunnel/libreswan/book.js';
 import type { Keeper } from '#src/tunnel/libreswan/keeper.js';
 import { Roster } from '#src/tunnel/libreswan/roster.js';
-import { SaLedger } from '#src/tunnel/libreswan/sa-ledger.js';
+import { NO_SA, SaLedger } from '#src/tunnel/libreswan/sa-ledger.js';
 import { Switchboard } from '#src/tunnel/libreswan/switchboard.js';
 import { at, ip, keyOf, prefix } from '../../decide/fixtures.js';
 
@@ -41,7 +41,11 @@ function carry(number: number): CarryItem {
 
 const nameOf = (number: number) => `192.168.1.2-192.168.9.${number}-10.1.0.0/24-10.2.${number}.0/24`;
 
-async function rig(t: TestContext, answer: (command: PlutoCommand) => PlutoReply = () => ({ lines: [] })) {
+async function rig(
+  t: TestContext,
+  answer: (command: PlutoCommand) => PlutoReply = () => ({ lines: [] }),
+  ledger = new SaLedger(),
+) {
   const folder = await mkdtemp(join(tmpdir(), 'corax-board-'));
   t.after(() => rm(folder, { recursive: true }));
   const path = join(folder, 'connections.json');
@@ -55,7 +59,7 @@ async function rig(t: TestContext, answer: (command: PlutoCommand) => PlutoReply
   };
   const keeper = { client: { send }, identity: 'boot 1 1' } as unknown as Keeper;
   const roster = new Roster();
-  const board = new Switchboard(keeper, roster, new SaLedger(), path);
+  const board = new Switchboard(keeper, roster, ledger, path);
   const take = () => told.splice(0);
   return { path, roster, board, take, reqids, keeper };
 }
@@ -94,6 +98,28 @@ test('what was begun just now is not begun again, and then only by who begins', 
   assert.deepEqual(board.renewable('relay', keyOf(1)), []);
 });
 
+test('SAs that have just come up are given time to be answered by', async (t) => {
+  const first = await rig(t);
+  first.roster.put(peer(1));
+  first.roster.carry(carry(1));
+  await first.board.settle();
+  const book = (await readBook(first.path)) ?? assert.fail();
+
+  const now = Date.now() / 1000;
+  for (const [what, session, since, expected] of [
+    ['up since just now', true, now - 1, []],
+    ['up for long', true, now - 60, [nameOf(1)]],
+    ['up before the clock was set back', true, now + 3_600, [nameOf(1)]],
+    ['none', false, now - 1, [nameOf(1)]],
+  ] as const) {
+    const facts = { ...NO_SA, session, since };
+    const { board } = await rig(t, undefined, { facts: () => facts } as unknown as SaLedger);
+    // Begun by an earlier agent, nobody knows when.
+    board.adopt(book, true);
+    assert.deepEqual(board.renewable('direct', keyOf(1)), expected, what);
+  }
+});
+
 test("a refusal is the peer's whose connection it is, and no others", async (t) => {
   const { roster, board } = await rig(t, (command) => {
     if (command.op === 'connection' && command.name === nameOf(1)) return { lines: [{ code: 36, text: 'failed' }] };
@@ -108,6 +134,26 @@ test("a refusal is the peer's whose connection it is, and no others", async (t) 
   assert.deepEqual([...failures.keys()], [`direct ${keyOf(1)}`, `direct ${keyOf(2)}`]);
   assert.match(failures.get(`direct ${keyOf(1)}`)?.message ?? '', /pluto refuses connection .*: failed/);
   assert.equal(board.size, 1);
+});
+
+test('a pluto that hangs is waited for once, not for each connection', async (t) => {
+  let hangs = true;
+  const { roster, board, take } = await rig(t, () => {
+    if (hangs) throw Object.assign(new CoraxError('CORAX_PLUTO', 'no answer'), { errnoName: 'ETIMEDOUT' });
+    return { lines: [] };
+  });
+  for (const number of [1, 2, 3]) {
+    roster.put(peer(number));
+    roster.carry(carry(number));
+  }
+  assert.equal((await board.settle()).size, 3, 'all of them failed');
+  assert.deepEqual(take(), [`make ${nameOf(1)}`]);
+  hangs = false;
+  assert.equal((await board.settle()).size, 0);
+  assert.deepEqual(
+    take(),
+    [1, 2, 3].map((number) => `make ${nameOf(number)}`),
+  );
 });
 
 test('the next agent finds in the book what stands, and tells pluto nothing', async (t) => {

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { codeOf } from '#src/errors.js';
 import { Secret } from '#src/model/secret.js';
-import type { PlutoCommand } from '#src/native.js';
+import type { NativeError, PlutoCommand } from '#src/native.js';
 import { readBook, writeBook } from '#src/tunnel/libreswan/book.js';
+import { deviceFailure } from '#src/tunnel/libreswan/libreswan.js';
 import { LogWatch, refusedIn } from '#src/tunnel/libreswan/log-watch.js';
 import { refusalIn } from '#src/tunnel/libreswan/pluto-client.js';
 import { plutoFiles, secretsText } from '#src/tunnel/libreswan/pluto-files.js';
@@ -49,6 +50,12 @@ test("the key's file: raven's one line; what it cannot hold is refused", () => {
 test('a state folder too deep for a socket is told at the start', () => {
   assert.throws(() => plutoFiles(`/${'x'.repeat(100)}`), /too long a path/);
   assert.equal(plutoFiles('/var/lib/corax').socket, '/var/lib/corax/pluto/run/pluto.ctl');
+});
+
+test('a kernel that cannot have the devices: what it lacks is said', () => {
+  const failure = (errnoName: string) => Object.assign(new Error('RTM_NEWLINK'), { errnoName }) as NativeError;
+  assert.match(deviceFailure(failure('EOPNOTSUPP')).message, /no XFRM interfaces .*--driver libreswan/);
+  assert.equal(deviceFailure(failure('EPERM')).message, 'RTM_NEWLINK');
 });
 
 test("whack's words for a command, one call a step, before 5.0 and since", () => {
@@ -108,6 +115,7 @@ test('who was refused, out of the log', async (t) => {
   );
   await watch.look(5);
   assert.equal([...watch.rogues].find(({ from }) => from === 'others')?.times, 100 - 63);
+  assert.equal(watch.times, 103);
   await appendFile(path, 'x'.repeat(9 * 1024 * 1024));
   await watch.look(6);
   assert.equal((await stat(path)).size, 0, 'it does not grow for ever');

@@ -1,4 +1,4 @@
-/** This machine's pluto in a network namespace of its own, for as long as a test wants it. */
+/** This machine's pluto in a network namespace of its own, for as long as somebody wants it. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,7 +22,7 @@ export interface LivePluto {
 export async function startPluto(address: string): Promise<LivePluto> {
   const folder = await mkdtemp(join(tmpdir(), 'corax-pluto-'));
   const files = plutoFiles(folder);
-  await prepareFiles(files, new Secret('a key for this test'));
+  await prepareFiles(files, new Secret('a key for nobody'));
   const flags = ['--nofork', '--rundir', files.run, '--dumpdir', files.run, '--nssdir', files.nss, '--no-dnssec'];
   flags.push('--secretsfile', files.secrets, '--ipsecdir', files.ipsecDir, '--logfile', files.log);
   const script = `ip link set lo up && ip address add ${address}/32 dev lo && exec "$@"`;

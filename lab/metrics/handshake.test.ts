@@ -1,6 +1,6 @@
 /**
- * How long WireGuard's handshakes take, against the delay that the network has. In the network namespace it is started
- * in (root, a kernel with WireGuard and netem); imports nothing but the addon and Node, so that it runs compiled.
+ * How long WireGuard's handshakes take, against the delay that the network has and against pings. In the network
+ * namespace it is started in (root, a kernel with WireGuard and netem).
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

@@ -1,0 +1,79 @@
+/** What the tests of hard NATs in the lab have in common. */
+import { readFileSync } from 'node:fs';
+import { writeGateways } from '../gateways.js';
+import { Lab } from '../lab.js';
+import { ALL_PORTS, type NatSettings } from '../net/nat.js';
+import type { LabNode } from '../node.js';
+import { LONG_MS, type Pair } from '../test/agents.js';
+
+export type NatKind = NatSettings['kind'];
+
+/** Mappings that nobody uses are gone after this: the least that is seen in the field (RFC 4787 4.3 asks for 2 min). */
+export const IDLE_S = 30;
+
+export async function createLab(): Promise<{ lab: Lab; pair: Pair }> {
+  const lab = await Lab.create({
+    sites: [
+      { name: 'edge-a', nat: 'full-cone' },
+      { name: 'edge-b', nat: 'full-cone' },
+    ],
+    relays: [{ name: 'relay-1' }],
+    delays: 'proposal',
+  });
+  await lab.relay().startAgent();
+  return { lab, pair: { a: lab.site('edge-a'), b: lab.site('edge-b') } };
+}
+
+/** Both edges start from what a person wrote, behind NATs that give out any port. */
+export async function startBehind(lab: Lab, pair: Pair, kinds: readonly [NatKind, NatKind]): Promise<void> {
+  await Promise.all([pair.a.kill9(), pair.b.kill9()]);
+  writeGateways(
+    lab.gateways,
+    lab.plan.nodes.filter((node) => node.role === 'edge'),
+  );
+  await pair.a.changeNat(kinds[0], { ports: ALL_PORTS, idleS: IDLE_S });
+  await pair.b.changeNat(kinds[1], { ports: ALL_PORTS, idleS: IDLE_S });
+  await Promise.all([pair.a.startAgent(), pair.b.startAgent()]);
+}
+
+export interface OpeningLine {
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly opening?: string;
+  readonly to?: string;
+}
+
+/** What the agent said of its openings and its path, in order, from that time on. */
+export function openingLines(node: LabNode, since = 0): OpeningLine[] {
+  return readFileSync(node.logFile, 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('"opening":') || line.includes('"to":'))
+    .map((line) => {
+      const { time, opening, to } = JSON.parse(line) as { time: string; opening?: string; to?: string };
+      return { at: Date.parse(time), ...(opening ? { opening } : {}), ...(to ? { to } : {}) };
+    })
+    .filter(({ at }) => at >= since);
+}
+
+/**
+ * Both ends' paths are that, by their own logs: asking for their status would take of the time that they need in emulation.
+ *
+ * @param since nothing before it counts; Unix milliseconds
+ */
+export async function bothWent(lab: Lab, pair: Pair, to: 'direct' | 'relayed', since: number): Promise<void> {
+  const lastOf = (node: LabNode) => openingLines(node, since).findLast((line) => line.to !== undefined)?.to;
+  await lab.waitFor(() => [pair.a, pair.b].every((node) => lastOf(node) === to), {
+    what: `both ends are ${to}`,
+    timeoutMs: LONG_MS,
+  });
+}
+
+/** From the first question to the direct path, in seconds, and how many tries that took; null while it is not there. */
+export function timeToDirect(node: LabNode, since: number): { seconds: number; tries: number } | null {
+  const lines = openingLines(node, since);
+  const asked = lines.find(({ opening }) => opening === 'asking');
+  const direct = lines.find(({ to }) => to === 'direct');
+  if (asked === undefined || direct === undefined) return null;
+  const tries = lines.filter(({ at, opening }) => opening === 'fanned' && at <= direct.at).length;
+  return { seconds: (direct.at - asked.at) / 1000, tries };
+}
