@@ -58,7 +58,7 @@ export class Miniupnpd {
 
   /** Starts it without any mapping; resolves when it listens. */
   async start(): Promise<void> {
-    await run([...inside(this.#namespace), 'nft', '-f', '-'], { input: CHAINS });
+    await this.forget();
     const log = openSync(this.#log, 'a');
     const child = spawnBound(
       [...inside(this.#namespace), 'miniupnpd', '-d', '-f', this.#config, '-P', `${this.#config}.pid`],
@@ -74,6 +74,11 @@ export class Miniupnpd {
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
+  }
+
+  /** What it granted is gone. */
+  async forget(): Promise<void> {
+    await run([...inside(this.#namespace), 'nft', '-f', '-'], { input: CHAINS });
   }
 
   /** As a router that reboots: at once, and its mappings are gone. */

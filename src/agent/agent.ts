@@ -4,7 +4,6 @@ import { NodeAddresses } from '../decide/node-addresses.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
-import type { Gateway } from '../model/gateway.js';
 import { DRIVER_DEVICES } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
@@ -103,20 +102,7 @@ export class Agent {
       failed: story.trouble,
       worked: story.overcome,
     });
-    this.portMapper = new PortMapper({
-      policy: config.portMapping,
-      driver: driver.name,
-      stateDir: config.stateDir,
-      events: {
-        ...story.portMapping,
-        settled: () => this.#refresh(),
-        changed: (mapping) => {
-          story.portMapping.changed(mapping);
-          this.#refresh();
-        },
-      },
-      failed: (error) => story.trouble('port mapping', error),
-    });
+    this.portMapper = new PortMapper(config, driver.name, story, () => this.#refresh());
     const publishing = {
       written: story.published,
       failed: story.unpublished,
@@ -198,13 +184,8 @@ export class Agent {
   async stop(): Promise<void> {
     this.#handingOver.stop();
     this.#publisher.stop();
-    await Promise.all([
-      this.nat.stop(),
-      this.portMapper.stop(),
-      this.#observer.stop(),
-      this.#parts.store.stop(),
-      this.#first,
-    ]);
+    const { store } = this.#parts;
+    await Promise.all([this.nat.stop(), this.portMapper.stop(), this.#observer.stop(), store.stop(), this.#first]);
     await this.#loop.stop();
     this.#parts.driver.stop?.();
   }
@@ -297,16 +278,12 @@ export class Agent {
       probeAddress: chooseProbeAddress(own, this.#config.node, this.#held, this.#rejectedProbeAddress),
       nat: this.nat.report,
       portBlock: this.nat.profile?.block === true ? this.nat.profile.ports : null,
-      mapped: this.portMapper.external(this.#ownMapping(own)),
+      mapped: this.portMapper.external(own),
       stunHole: this.nat.hole,
       synced: this.gateways.synced,
       unread: this.gateways.unread,
     });
     return { ...facts, ...this.#handingOver.follow(facts, Date.now()) };
-  }
-
-  #ownMapping(own: Gateway | null): HostPort | null {
-    return own?.endpoints.find(({ nodeName }) => nodeName === this.#config.node)?.mapped ?? null;
   }
 
   /**

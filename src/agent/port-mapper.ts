@@ -1,5 +1,7 @@
 /** The mapping of the tunnel's port at this node's router: asked for while the node is an edge, and given back after. */
+import type { AgentConfig } from '../config.js';
 import type { HostPort, Ip } from '../model/address.js';
+import type { Gateway } from '../model/gateway.js';
 import { type DriverName, TUNNEL_PORT } from '../model/names.js';
 import {
   MAPPING_PROTOCOLS,
@@ -10,22 +12,17 @@ import {
 import { listenForAnnouncements } from '../nat/portmap/announcements.js';
 import { ownAddressToward } from '../nat/portmap/exchange.js';
 import { loadMappingIdentity, type MappingIdentity } from '../nat/portmap/identity.js';
-import { type KeeperEvents, MappingKeeper } from '../nat/portmap/keeper.js';
+import { MappingKeeper } from '../nat/portmap/keeper.js';
 import { NatPmpClient } from '../nat/portmap/nat-pmp.js';
 import { PcpClient } from '../nat/portmap/pcp.js';
 import type { MappingClient } from '../nat/portmap/protocol.js';
 import { UpnpClient } from '../nat/portmap/upnp.js';
-
-export interface PortMapperOptions {
-  readonly policy: MappingPolicy;
-  readonly driver: DriverName;
-  readonly stateDir: string;
-  readonly events: KeeperEvents;
-  readonly failed: (error: unknown) => void;
-}
+import type { Story } from './story.js';
 
 export class PortMapper {
-  readonly #options: PortMapperOptions;
+  readonly #config: AgentConfig;
+  readonly #story: Story;
+  readonly #changed: () => void;
   readonly #protocols: readonly MappingProtocol[];
   /** Undefined: nobody said yet. */
   #wanted: Ip | null | undefined;
@@ -33,9 +30,12 @@ export class PortMapper {
   /** One change of router at a time: the old one gets its mapping back first. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(options: PortMapperOptions) {
-    this.#options = options;
-    this.#protocols = protocolsOf(options.policy, options.driver);
+  /** @param changed what {@link external} says may be another */
+  constructor(config: AgentConfig, driver: DriverName, story: Story, changed: () => void) {
+    this.#config = config;
+    this.#story = story;
+    this.#changed = changed;
+    this.#protocols = protocolsOf(config.portMapping, driver);
   }
 
   /** Null while nobody is asked. */
@@ -44,9 +44,10 @@ export class PortMapper {
   }
 
   /** Where the router maps the tunnel's port to. Until it was asked, what an earlier run has published stands. */
-  external(published: HostPort | null): HostPort | null {
+  external(own: Gateway | null): HostPort | null {
     if (this.#protocols.length === 0 || this.#wanted === null) return null;
-    return this.state?.asked === true ? (this.state.mapping?.external ?? null) : published;
+    if (this.state?.asked === true) return this.state.mapping?.external ?? null;
+    return own?.endpoints.find(({ nodeName }) => nodeName === this.#config.node)?.mapped ?? null;
   }
 
   /** From whom there is to be a mapping; null: from nobody. */
@@ -54,7 +55,11 @@ export class PortMapper {
     const wanted = this.#protocols.length === 0 ? null : router;
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
-    this.#turn = this.#turn.then(() => this.#change(wanted)).catch(this.#options.failed);
+    this.#turn = this.#turn
+      .then(() => this.#change(wanted))
+      .catch((error: unknown) => {
+        this.#story.trouble('port mapping', error);
+      });
   }
 
   /** The network changed. */
@@ -72,13 +77,20 @@ export class PortMapper {
     this.#keeper = null;
     // It may have changed again meanwhile.
     if (router === null || router !== this.#wanted) return;
-    const { stateDir, events } = this.#options;
-    const identity = await loadMappingIdentity(stateDir);
+    const { portMapping: told } = this.#story;
+    const identity = await loadMappingIdentity(this.#config.stateDir);
     this.#keeper = new MappingKeeper({
       router,
       wish: { internalPort: TUNNEL_PORT, externalPort: identity.port },
       clients: this.#protocols.map((name) => clientOf(name, router, identity)),
-      events,
+      events: {
+        ...told,
+        settled: this.#changed,
+        changed: (mapping) => {
+          told.changed(mapping);
+          this.#changed();
+        },
+      },
       listen: listenForAnnouncements,
     });
     this.#keeper.start();
