@@ -37,7 +37,7 @@ step() {
 
 # --- what is needed --------------------------------------------------------------------------------------------
 build='g++ make python3 libnftables-dev'
-network='iproute2 nftables conntrack iputils-ping wireguard-tools libreswan debootstrap coturn kmod procps util-linux systemd'
+network='iproute2 nftables conntrack iputils-ping wireguard-tools libreswan debootstrap coturn miniupnpd-nftables kmod procps util-linux systemd'
 machine='qemu-system-x86 busybox-static'
 browser='chromium'
 watching='prometheus'
@@ -115,7 +115,7 @@ Run this as root, or install them: apt-get install --no-install-recommends $miss
   fi
 else
   # Not Debian: what matters are the programs, whoever packaged them.
-  programs='g++ make python3 ip nft conntrack ping wg ipsec certutil debootstrap turnserver prometheus promtool modprobe setpriv nsenter chromium'
+  programs='g++ make python3 ip nft conntrack ping wg ipsec certutil debootstrap turnserver miniupnpd prometheus promtool modprobe setpriv nsenter chromium'
   kernel_is_enough || programs="$programs qemu-system-x86_64 busybox"
   absent=
   for program in $programs; do command -v "$program" >/dev/null || absent="$absent $program"; done

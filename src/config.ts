@@ -13,6 +13,7 @@ import { CoraxError, codeOf, messageOf } from './errors.js';
 import { type Ip, isLoopback } from './model/address.js';
 import type { DirectPolicy } from './model/facts.js';
 import type { DriverName } from './model/names.js';
+import type { MappingPolicy } from './model/port-mapping.js';
 import type { Secret } from './model/secret.js';
 
 export interface ListenAddress {
@@ -45,6 +46,8 @@ interface CommonConfig {
   /** Served on the health address. */
   readonly statusPage: boolean;
   readonly direct: DirectPolicy;
+  /** Whether, and how, the router is asked to map the tunnel's port. */
+  readonly portMapping: MappingPolicy;
   /** Openings through NATs that let no packet in first. */
   readonly hardNat: boolean;
   /** raven's `--forward-node-ip`. */
@@ -156,6 +159,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
     health,
     statusPage: statusPage(values.statusPage ?? 'auto', health),
     direct: directPolicy(values.direct) ?? ravenDirect(flags) ?? 'auto',
+    portMapping: values.portMapping ?? 'off',
     hardNat: values.hardNat !== 'off',
     forwardNodeIp: ravenForwardsNodes(flags),
     logLevel: values.logLevel ?? 'info',

@@ -157,6 +157,7 @@ export class Rig {
       underlay: { device: 'eth0', mtu: 1500, addresses: address === null ? [] : [address], ipv6: null },
       probeAddress: this.gateways.own?.active?.probeAddress ?? null,
       nat: null,
+      mapped: null,
       stunHole: null,
       synced: this.gateways.synced,
       unread: false,

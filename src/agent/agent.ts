@@ -25,6 +25,7 @@ import { NatFacts } from './nat-facts.js';
 import { Observer } from './observer.js';
 import { Openings } from './openings.js';
 import type { AgentParts } from './parts.js';
+import { PortMapper } from './port-mapper.js';
 import { protectedAddresses, sameAddresses, serverAddresses } from './protected.js';
 import { Publisher, type PublishFailure } from './publisher.js';
 import { Remotes } from './remotes.js';
@@ -39,6 +40,7 @@ export class Agent {
   readonly failures = new Failures();
   readonly gateways: Gateways;
   readonly nat: NatFacts;
+  readonly portMapper: PortMapper;
   readonly startedAt = Date.now();
   readonly #config: AgentConfig;
   readonly #stun: readonly StunServer[];
@@ -54,6 +56,7 @@ export class Agent {
   readonly #loop: Loop;
   readonly #handingOver = new HandingOver(() => this.#refresh());
   #underlay: Underlay | null = null;
+  #router: Ip | null = null;
   #held: NodeAddress[] = [];
   #rejectedProbeAddress: Ip | null = null;
   #servers: ReadonlyMap<Ip, string> = new Map();
@@ -99,6 +102,7 @@ export class Agent {
       failed: story.trouble,
       worked: story.overcome,
     });
+    this.portMapper = new PortMapper(config, driver.name, story, () => this.#refresh());
     const publishing = {
       written: story.published,
       failed: story.unpublished,
@@ -180,7 +184,8 @@ export class Agent {
   async stop(): Promise<void> {
     this.#handingOver.stop();
     this.#publisher.stop();
-    await Promise.all([this.nat.stop(), this.#observer.stop(), this.#parts.store.stop(), this.#first]);
+    const { store } = this.#parts;
+    await Promise.all([this.nat.stop(), this.portMapper.stop(), this.#observer.stop(), store.stop(), this.#first]);
     await this.#loop.stop();
     this.#parts.driver.stop?.();
   }
@@ -246,6 +251,7 @@ export class Agent {
     this.#site = this.#gather();
     if (this.#site.synced !== before.synced || !sameForRemotes(before, this.#site)) this.#loop.markAll();
     else this.#loop.mark(SITE);
+    if (this.#site.synced) this.portMapper.follow(this.#site.role === 'edge' ? this.#router : null);
     this.nat.needHole(this.#site.role === 'edge' && this.#site.relays.length === 0 && this.#site.synced);
   }
 
@@ -272,6 +278,7 @@ export class Agent {
       probeAddress: chooseProbeAddress(own, this.#config.node, this.#held, this.#rejectedProbeAddress),
       nat: this.nat.report,
       portBlock: this.nat.profile?.block === true ? this.nat.profile.ports : null,
+      mapped: this.portMapper.external(own),
       stunHole: this.nat.hole,
       synced: this.gateways.synced,
       unread: this.gateways.unread,
@@ -290,14 +297,16 @@ export class Agent {
   }
 
   async #lookAtNetwork(): Promise<void> {
-    const before = JSON.stringify([this.#underlay, this.#held]);
+    const before = JSON.stringify([this.#underlay, this.#held, this.#router]);
     this.#underlay = await this.#network.underlay();
     this.#held = await this.#network.nodeAddresses();
+    this.#router = await this.#network.router();
     await this.#checkProbeAddress();
     await this.#tapHandshakes();
     await this.#rendezvous.open(this.#site);
-    if (JSON.stringify([this.#underlay, this.#held]) === before) return;
+    if (JSON.stringify([this.#underlay, this.#held, this.#router]) === before) return;
     this.nat.kick();
+    this.portMapper.kick();
     this.#refresh();
   }
 

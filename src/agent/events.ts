@@ -1,6 +1,7 @@
 /** What of the agent's story is told on the Gateways themselves, in words for whoever runs the cluster. */
 import type { PathMemory } from '../decide/path.js';
 import { formatHostPort, parseIp } from '../model/address.js';
+import { MAPPING_TITLES, type PortMapping } from '../model/port-mapping.js';
 import type { PublishDeed } from '../model/step.js';
 import type { EventRecorder } from '../store/events.js';
 
@@ -8,12 +9,14 @@ export interface StoryEvents {
   transition(gateway: string, from: PathMemory | null, to: PathMemory): void;
   published(deed: PublishDeed): void;
   refused(gateway: string, reason: string): void;
+  mapped(mapping: PortMapping | null): void;
 }
 
 export const NO_EVENTS: StoryEvents = {
   transition: () => undefined,
   published: () => undefined,
   refused: () => undefined,
+  mapped: () => undefined,
 };
 
 export interface Teller {
@@ -47,6 +50,24 @@ export function createEvents(recorder: EventRecorder, { node, own, isRelay }: Te
         const note = `${nodeName} is under a ${natType}`;
         recorder.record({ gateway, type: 'Normal', reason: 'NatTypeFound', action: 'Publish', note });
       }
+    },
+
+    mapped(mapping) {
+      const about = own();
+      if (about === null) return;
+      const told = { gateway: about, action: 'MapPort' } as const;
+      if (mapping === null) {
+        recorder.record({
+          ...told,
+          type: 'Normal',
+          reason: 'PortUnmapped',
+          note: `${node} has no port mapping any more`,
+        });
+        return;
+      }
+      const { router, protocol, external } = mapping;
+      const note = `router ${router} maps ${formatHostPort(external)} to ${node} by ${MAPPING_TITLES[protocol]}`;
+      recorder.record({ ...told, type: 'Normal', reason: 'PortMapped', note });
     },
 
     refused(gateway, reason) {

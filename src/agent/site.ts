@@ -23,6 +23,7 @@ export interface SiteInputs {
   readonly underlay: Underlay | null;
   readonly probeAddress: Ip | null;
   readonly nat: NatReport | null;
+  readonly mapped: HostPort | null;
   readonly portBlock: PortRange | null;
   readonly stunHole: HostPort | null;
   readonly synced: boolean;

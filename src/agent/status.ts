@@ -1,6 +1,6 @@
 /** What the agent says of itself and its peers, gathered from all who know. */
 import type { AgentConfig } from '../config.js';
-import { formatHostPort } from '../model/address.js';
+import { formatHostPort, sameHostPort } from '../model/address.js';
 import type { NatProfile } from '../model/nat-profile.js';
 import type { PeerStatus, Status, StatusError } from '../model/status.js';
 import type { GatewayStore } from '../store/store.js';
@@ -64,6 +64,7 @@ function headOf({ config, agent, store, untold }: Sources): Head {
       mapping: report?.mapping ?? null,
       filtering: report?.filtering ?? null,
       hole: hole === null ? null : formatHostPort(hole),
+      portMapping: portMapping(agent),
       profile: profileStatus(agent.nat.profile),
     },
     store: {
@@ -72,6 +73,22 @@ function headOf({ config, agent, store, untold }: Sources): Head {
       lastError: health.lastError?.message ?? null,
     },
     errors: [...errors(agent, store), ...untold.errors(Date.now())],
+  };
+}
+
+/** Null where nobody is asked. */
+function portMapping(agent: Agent): Head['nat']['portMapping'] {
+  const { state } = agent.portMapper;
+  if (state === null) return null;
+  const { mapping, reason } = state;
+  if (mapping === null) return { protocol: null, external: null, inForce: false, expiresAt: null, reason };
+  const own = agent.site.self?.endpoint.hole ?? null;
+  return {
+    protocol: mapping.protocol,
+    external: formatHostPort(mapping.external),
+    inForce: sameHostPort(mapping.external, own),
+    expiresAt: mapping.expiresAt / 1000,
+    reason,
   };
 }
 

@@ -6,7 +6,9 @@ import type { Plane } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
 import type { NatProfile } from '../model/nat-profile.js';
 import type { OpeningMemory } from '../model/opening.js';
+import { MAPPING_PROTOCOLS, type MappingProtocol, type PortMapping } from '../model/port-mapping.js';
 import type { PublishDeed } from '../model/step.js';
+import type { MappingResult } from '../nat/portmap/keeper.js';
 import { type Logger, peerLogger } from '../telemetry/log.js';
 import type { Metrics, PunchResult } from '../telemetry/metrics.js';
 import type { Heartbeat } from '../telemetry/server.js';
@@ -98,6 +100,28 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
       logger.info({ assignment, step, ports, block, pooling, lifetime }, 'NAT profile');
     },
 
+    portMapping: {
+      changed(mapping: PortMapping | null): void {
+        tell.mapped(mapping);
+        if (mapping === null) logger.info('no port mapping any more');
+        else {
+          const { protocol, router, external } = mapping;
+          logger.info(
+            { protocol, router, external: formatHostPort(external) },
+            'the router maps the port of the tunnel',
+          );
+        }
+        metrics.setPortMapping(mapping?.protocol ?? null);
+      },
+      asked(protocol: MappingProtocol, result: MappingResult): void {
+        metrics.portMappingRequests.inc({ protocol, result });
+      },
+      lost(protocol: MappingProtocol): void {
+        metrics.portMappingsLost.inc({ protocol });
+        logger.warn({ protocol }, 'the router lost the port mapping: it is asked again');
+      },
+    },
+
     harvested(gateway: string, hole: HostPort | null): void {
       if (hole === null) return;
       metrics.harvestChanges.inc();
@@ -172,6 +196,11 @@ function prime(metrics: Metrics): void {
   for (const stage of ['tunnel', 'network', 'probe', 'punch', 'opening', 'publish'])
     metrics.reconcileErrors.inc({ stage }, 0);
   for (const result of ['answered', 'refused', 'no-answer', 'unresolved']) metrics.stunRequests.inc({ result }, 0);
+  for (const protocol of MAPPING_PROTOCOLS) {
+    metrics.portMappingsLost.inc({ protocol }, 0);
+    for (const result of ['granted', 'refused', 'silent', 'unsupported'])
+      metrics.portMappingRequests.inc({ protocol, result }, 0);
+  }
   for (const result of ['completed', 'refused']) metrics.handshakes.inc({ result }, 0);
 }
 

@@ -30,6 +30,7 @@ function renderHead(status: Status, terminal: Terminal, now: number): string {
     ['NAT', describeNat(nat)],
     ...profileLines(nat.profile),
   ];
+  if (nat.portMapping) lines.push(['router', describeMapping(nat.portMapping)]);
   const indent = ' '.repeat(LABEL_WIDTH);
   const line = (label: string, value: string) =>
     wrap(`${label.padEnd(LABEL_WIDTH - 1)} ${value}`, terminal.columns, indent);
@@ -40,6 +41,10 @@ function renderHead(status: Status, terminal: Terminal, now: number): string {
   text.push(sick ? paint(terminal, 'red', storeLine) : storeLine);
   if (peers.length > 0) text.push(line('paths', summary(peers)));
   return text.join('\n');
+}
+
+function describeMapping({ external, inForce, reason }: NonNullable<Status['nat']['portMapping']>): string {
+  return external === null || inForce ? reason : `${reason}, which is not the published hole`;
 }
 
 function profileLines(profile: Status['nat']['profile']): [string, string][] {

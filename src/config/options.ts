@@ -5,6 +5,7 @@
 import * as path from 'node:path';
 import * as z from 'zod';
 import { type Ip, isPort, parseIp } from '../model/address.js';
+import { MAPPING_PROTOCOLS } from '../model/port-mapping.js';
 
 /** host null: no host was given (":10265"). */
 export interface Listen {
@@ -220,6 +221,14 @@ export const OPTIONS = {
     help: 'who gets a direct plane: all, none, or auto: all up to 100 remote edges, none above (default: auto)',
     expected: 'all, none or auto',
     schema: z.enum(['all', 'none', 'demand', 'auto']),
+  }),
+  portMapping: define({
+    flag: '--port-mapping',
+    argument: 'HOW',
+    env: ['CORAX_PORT_MAPPING'],
+    help: "ask the router to map the tunnel's port: on, auto (on with WireGuard, off with libreswan), pcp, nat-pmp or upnp alone, or off, which it is unless asked for (default: off)",
+    expected: 'auto, on, off, pcp, nat-pmp or upnp',
+    schema: z.enum(['auto', 'on', 'off', ...MAPPING_PROTOCOLS]),
   }),
   hardNat: define({
     flag: '--hard-nat',

@@ -4,7 +4,7 @@ import type { Site, SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { IpsecPart } from '../model/item.js';
 import type { Plane } from '../model/names.js';
-import { centralRelay, isCorax, reAdds } from './relations.js';
+import { centralRelay, comesToMapped, isCorax, ownNatType, reAdds } from './relations.js';
 
 /** Of the node that holds the gateway's tunnel; null where status does not name it. */
 export function privateIpOf({ nodes }: Gateway, nodeName: string): Ip | null {
@@ -50,6 +50,7 @@ function initiates(site: SiteFacts, remote: Site, plane: Plane): boolean {
   const isEdge = site.role === 'edge';
   if (plane === 'relay' && isEdge !== endpoint.underNat) return isEdge;
   if (!isCorax(endpoint)) return false;
-  const localType = site.nat?.type ?? site.self?.endpoint.natType ?? null;
-  return reAdds({ natType: localType, key: site.publicKey }, { natType: endpoint.natType, key: remote.key });
+  const local = { natType: ownNatType(site), key: site.publicKey };
+  const comes = comesToMapped(site.self?.endpoint ?? null, endpoint);
+  return comes ?? reAdds(local, { natType: endpoint.natType, key: remote.key });
 }

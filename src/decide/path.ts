@@ -60,6 +60,11 @@ export interface PathInput {
   readonly fingerprint: string;
   readonly reAdds: boolean;
   readonly comesLast: boolean;
+  /**
+   * The own hole is a router's mapping, and the other's is not. The other end gets in; what this end sends first leaves by
+   * another outside port, and leaves an entry in the router's table that the other's packets then clash with.
+   */
+  readonly isMapped: boolean;
   /** The other end's NAT must be opened from inside before anything of this end's reaches it. */
   readonly holdsBack: boolean;
   readonly probed: boolean;
@@ -129,10 +134,14 @@ type Move = Omit<PathDecision, 'lingers'>;
 
 export function decidePath(memory: PathMemory, observed: PathInput): PathDecision {
   const input = withCurrentProbe(memory, observed);
-  const move = nextMove(afterPings(afterClock(memory, observed.now), input), input);
+  const move = withoutPunches(nextMove(afterPings(afterClock(memory, observed.now), input), input), input);
   const until = wantsPeer(move.memory, observed.now) ? Number.NEGATIVE_INFINITY : lingersUntil(move.memory, observed);
   if (observed.now > until) return { ...move, lingers: false };
   return { ...move, lingers: true, wakeAt: Math.min(move.wakeAt, until + 1) };
+}
+
+function withoutPunches(move: Move, { isMapped }: PathInput): Move {
+  return isMapped ? { ...move, deeds: move.deeds.filter(({ op }) => op !== 'punch') } : move;
 }
 
 /** The clock may have been set back: what seems to lie ahead by more than it can is due. */

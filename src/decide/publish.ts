@@ -3,9 +3,10 @@ import { formatHostPort, type HostPort, type Ip, isPrivate, isUnicast, sameHostP
 import type { Site, SiteFacts } from '../model/facts.js';
 import { CONFIG_KEYS, type Gateway, type TunnelEndpoint } from '../model/gateway.js';
 import { DIRECT_PORT, TUNNEL_PORT } from '../model/names.js';
+import type { NatType } from '../model/nat.js';
 import type { EndpointFields } from '../model/step.js';
 import { hasDirectPlane } from './desired.js';
-import { centralRelay } from './relations.js';
+import { centralRelay, isCorax, MAPPED_TYPE } from './relations.js';
 
 /** Fields of the own endpoint that differ from what the store has; null when nothing does. */
 export function ownFields(site: SiteFacts, gateway: Gateway, coraxVersion: string): EndpointFields | null {
@@ -19,16 +20,17 @@ export function ownFields(site: SiteFacts, gateway: Gateway, coraxVersion: strin
     // Empty is as good as absent, and takes back an address that turned out not to answer.
     probeAddress: site.probeAddress ?? '',
     [CONFIG_KEYS.coraxIPv6]: globalAddress(site),
+    [CONFIG_KEYS.coraxPortMapping]: endpoint.underNat && site.mapped !== null ? formatHostPort(site.mapped) : '',
     ...(address === null ? {} : { [CONFIG_KEYS.coraxPublicIP]: address }),
   });
-  const natType = endpoint.underNat ? (site.nat?.type ?? null) : 'Undefined';
+  const natType = endpoint.underNat ? natTypeToPublish(site, endpoint) : 'Undefined';
   const isPlaced = address !== null || endpoint.publicIp !== null;
   const fields: EndpointFields = {
     ...(natType !== null && natType !== endpoint.natType ? { natType } : {}),
     // raven ignores a gateway that is not under NAT and does not say where it is.
     ...(!endpoint.underNat && endpoint.publicPort === null && isPlaced ? { publicPort: TUNNEL_PORT } : {}),
     ...(address === null ? {} : { publicIP: address }),
-    ...stunnedHole(site, endpoint),
+    ...ownHole(site, endpoint),
     ...(config === null ? {} : { config }),
   };
   return Object.keys(fields).length === 0 ? null : fields;
@@ -43,11 +45,27 @@ function globalAddress(site: SiteFacts): string {
   return ip === null ? '' : formatHostPort({ ip, port: DIRECT_PORT });
 }
 
-/** Nobody else tells where an edge is when there is no relay to see it. */
-function stunnedHole(site: SiteFacts, endpoint: TunnelEndpoint): EndpointFields {
-  if (site.relays.length > 0 || !endpoint.underNat || site.stunHole === null) return {};
-  if (sameHostPort(site.stunHole, endpoint.hole)) return {};
-  return { publicIP: site.stunHole.ip, publicPort: site.stunHole.port };
+/** A mapping counts once it is the hole: before, others are still sent elsewhere. Without it the type may be unknown. */
+function natTypeToPublish(site: SiteFacts, endpoint: TunnelEndpoint): NatType | null {
+  if (site.mapped !== null && sameHostPort(site.mapped, endpoint.hole)) return MAPPED_TYPE;
+  const isOver = site.mapped === null && endpoint.mapped !== null && endpoint.natType === MAPPED_TYPE;
+  return site.nat?.type ?? (isOver ? 'Undefined' : null);
+}
+
+/** Nobody else tells where an edge is when there is no relay to see it; raven's tells nobody. */
+function ownHole(site: SiteFacts, endpoint: TunnelEndpoint): EndpointFields {
+  if (!endpoint.underNat) return {};
+  const central = centralRelay(site.relays);
+  if (central !== null && (isCorax(central.endpoint) || site.mapped === null)) return {};
+  const hole = mappedOr(site.stunHole, site.mapped);
+  if (hole === null || sameHostPort(hole, endpoint.hole)) return {};
+  return { publicIP: hole.ip, publicPort: hole.port };
+}
+
+/** What the router says counts where the world sees the same address: it may be behind another NAT itself. */
+function mappedOr(seen: HostPort | null, mapped: HostPort | null): HostPort | null {
+  const isOutside = mapped !== null && (seen === null ? !isPrivate(mapped.ip) : mapped.ip === seen.ip);
+  return isOutside ? mapped : seen;
 }
 
 function changedConfig(present: Readonly<Record<string, string>>, wanted: Record<string, string>) {
@@ -76,7 +94,8 @@ function publicAddress(site: SiteFacts) {
 }
 
 /**
- * The hole of an edge as the kernel of the central relay sees it, when it is not what the store has.
+ * The hole of an edge as the kernel of the central relay sees it, or as the edge's router maps it there, when it is not
+ * what the store has.
  *
  * @param seen the edge's endpoint on the relay plane, after a handshake
  * @returns the fields to publish, or why nothing is published
@@ -84,10 +103,13 @@ function publicAddress(site: SiteFacts) {
 export function holeFields(site: SiteFacts, edge: Site, seen: HostPort | null): EndpointFields | string | null {
   const central = centralRelay(site.relays);
   if (site.role !== 'relay' || central?.endpoint.nodeName !== site.node) return null;
-  if (!edge.endpoint.underNat || seen === null || sameHostPort(seen, edge.endpoint.hole)) return null;
-  const doubt = implausible(site, seen, central.address);
+  if (!edge.endpoint.underNat || seen === null) return null;
+  // An edge may name another port of the address that it is seen at, and nothing else: it could point others anywhere.
+  const hole = mappedOr(seen, edge.endpoint.mapped) ?? seen;
+  if (sameHostPort(hole, edge.endpoint.hole)) return null;
+  const doubt = implausible(site, hole, central.address);
   if (doubt !== null) return doubt;
-  return { publicIP: seen.ip, publicPort: seen.port };
+  return { publicIP: hole.ip, publicPort: hole.port };
 }
 
 /** A peer chooses the source address of its packets, so what is seen is not simply true. */

@@ -1,5 +1,5 @@
 /** Who may connect to whom, and who does what in it. */
-import type { Ip } from '../model/address.js';
+import { type Ip, sameHostPort } from '../model/address.js';
 import type { Relay, Role, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway, TunnelEndpoint } from '../model/gateway.js';
 import { type DriverName, TUNNEL_PORT } from '../model/names.js';
@@ -48,9 +48,11 @@ export function roleOf(gateway: Gateway | null, node: string): Role {
   return active.underNat ? 'edge' : 'relay';
 }
 
-/** As it was measured here, else as the store has it. */
+/** Behind a hole that is mapped a NAT lets everybody in; else as it was measured here, else as the store has it. */
 export function ownNatType(site: SiteFacts): NatType | null {
-  return site.nat?.type ?? site.self?.endpoint.natType ?? null;
+  const own = site.self?.endpoint ?? null;
+  if (own !== null && isMapped(own)) return MAPPED_TYPE;
+  return site.nat?.type ?? own?.natType ?? null;
 }
 
 export interface PairVerdict {
@@ -88,6 +90,20 @@ function effectiveType(type: NatType | null): NatType {
 
 export function describeNat(type: NatType | null): string {
   return type === null || type === 'Undefined' ? 'a NAT of unknown type' : `a ${type}`;
+}
+
+/** A router maps the hole to this endpoint: whoever sends there gets in, whatever the NAT does besides. */
+export function isMapped({ mapped, hole }: TunnelEndpoint): boolean {
+  return mapped !== null && sameHostPort(mapped, hole);
+}
+
+/** raven's word for it. */
+export const MAPPED_TYPE: NatType = 'Full cone NAT';
+
+/** Of two of which one's hole is mapped the other comes to it. Null: both or neither are. */
+export function comesToMapped(own: TunnelEndpoint | null, remote: TunnelEndpoint): boolean | null {
+  const [mine, theirs] = [own !== null && isMapped(own), isMapped(remote)];
+  return mine === theirs ? null : theirs;
 }
 
 /** Which end does the re-adding: the symmetric one, else the one with the lower public key. */

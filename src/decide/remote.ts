@@ -20,6 +20,7 @@ import { holeFields } from './publish.js';
 import {
   centralRelay,
   comesLast,
+  comesToMapped,
   holdsBack,
   isCorax,
   otherDriver,
@@ -223,6 +224,7 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
   const opened = openedOf(facts);
   const remoteType = remote.endpoint.natType;
   const local = { natType: localType, key: site.publicKey };
+  const comes = comesToMapped(own, remote.endpoint);
   return {
     now,
     pair: pairName(site.publicKey, remote.key),
@@ -234,8 +236,9 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
       .map((at) => (at ? formatHostPort(at) : '-'))
       .concat(`${localType}`, `${remoteType}`, remote.key, opened?.localPort ? [`${opened.localPort}`] : [])
       .join(' '),
-    reAdds: reAdds(local, { natType: remoteType, key: remote.key }),
-    comesLast: opened === null && comesLast(localType, remoteType),
+    reAdds: comes ?? reAdds(local, { natType: remoteType, key: remote.key }),
+    comesLast: opened === null && (comes === null ? comesLast(localType, remoteType) : !comes),
+    isMapped: comes === false,
     holdsBack: opened === null && holdsBack(remoteType),
     probed: isCorax(remote.endpoint) && remote.endpoint.probeAddress !== null && site.probeAddress !== null,
     keepsAlive: isCorax(remote.endpoint),

@@ -149,6 +149,8 @@ export interface SiteFacts {
   readonly scale: number;
   /** There are more remote edges than `auto` gives a direct plane to. */
   readonly crowded: boolean;
+  /** Where the router maps the tunnel's port to; null where it does not. */
+  readonly mapped: HostPort | null;
   /** The own hole by STUN from the tunnel's port; only asked for where no relay exists. */
   readonly stunHole: HostPort | null;
 }

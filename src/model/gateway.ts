@@ -29,7 +29,7 @@ export { GATEWAY_API_VERSION, GATEWAY_KIND } from './resource.js';
 /**
  * `config` keys of ours in an endpoint; raven has only the first. `coraxPublicIP` is the `publicIP` that a relay's
  * agent found for itself: what the user wrote is told from it, and never touched. `coraxIPv6` is where an edge's direct
- * plane is reached by IPv6.
+ * plane is reached by IPv6, `coraxPortMapping` where its router maps its tunnel port to, as the router says.
  */
 export const CONFIG_KEYS = {
   publicKey: 'publicKey',
@@ -37,6 +37,7 @@ export const CONFIG_KEYS = {
   corax: 'corax',
   coraxPublicIP: 'coraxPublicIP',
   coraxIPv6: 'coraxIPv6',
+  coraxPortMapping: 'coraxPortMapping',
 } as const;
 
 export const GATEWAY_LIMITS = { endpoints: 256, nodes: 5000, subnets: 5000, coraxLength: 256 } as const;
@@ -52,6 +53,8 @@ export interface TunnelEndpoint {
   /** 1–65535 */
   readonly publicPort: number | null;
   readonly publicKey: PublicKey | null;
+  /** Where a router says that it maps the tunnel's port to; its hole, once who publishes holes has seen it there. */
+  readonly mapped: HostPort | null;
   /** IPv4, inside the gateway's own subnets. */
   readonly probeAddress: Ip | null;
   /** The agent's version and abilities; null where the agent is raven's. */
@@ -238,7 +241,7 @@ function narrowEndpoint(
   if (port !== null && !isPort(port)) throw new Refusal([...path, 'publicPort'], port, 'is not a port (1–65535)');
   const config = definedOnly(object.config);
   const configPath = (key: string) => [...path, 'config', key];
-  const { publicKey, probeAddress, corax, coraxIPv6 } = CONFIG_KEYS;
+  const { publicKey, probeAddress, corax, coraxIPv6, coraxPortMapping } = CONFIG_KEYS;
   return {
     nodeName,
     underNat: object.underNAT ?? false,
@@ -251,6 +254,12 @@ function narrowEndpoint(
       configPath(publicKey),
       'is not a WireGuard public key (32 bytes in base64, not all zero)',
       parsePublicKey,
+    ),
+    mapped: given(
+      config[coraxPortMapping],
+      configPath(coraxPortMapping),
+      'is not a unicast IPv4 address and port',
+      parsePlace,
     ),
     probeAddress: given(
       config[probeAddress],
@@ -291,6 +300,12 @@ function given<T>(value: string | null | undefined, path: Path, rule: string, pa
   const parsed = parse(value);
   if (parsed === null) throw new Refusal(path, value, rule);
   return parsed;
+}
+
+function parsePlace(text: string): HostPort | null {
+  const match = /^([\d.]{7,15}):([1-9]\d{0,4})$/.exec(text);
+  const [ip, port] = [parseIp(match?.[1] ?? ''), Number(match?.[2])];
+  return ip !== null && isUnicast(ip) && isPort(port) ? { ip, port } : null;
 }
 
 function definedOnly(map: Record<string, string | null | undefined> | null | undefined): Record<string, string> {

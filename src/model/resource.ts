@@ -42,7 +42,7 @@ export const endpointSchema = map(
     publicIP: text('Where others reach the node: of a node under NAT, the address of its hole.').nullish(),
     publicPort: integer('Port beside publicIP: of a node under NAT, the port of its hole.').nullish(),
     config: texts(
-      "What the node's agent has to say: publicKey, probeAddress, corax, coraxPublicIP, coraxIPv6.",
+      "What the node's agent has to say: publicKey, probeAddress, corax, coraxPublicIP, coraxIPv6, coraxPortMapping.",
     ).nullish(),
   },
   'A node that can hold the tunnel, or the proxy, of its gateway.',

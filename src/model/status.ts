@@ -7,6 +7,7 @@
 import * as z from 'zod';
 import { NAT_BEHAVIOURS, NAT_TYPES } from './nat.js';
 import { POOLINGS, PORT_ASSIGNMENTS } from './nat-profile.js';
+import { MAPPING_PROTOCOLS } from './port-mapping.js';
 
 const hostPort = z.string().describe('address:port, [address]:port for IPv6');
 const unixTime = z.number().nonnegative().describe('Unix time in seconds');
@@ -59,6 +60,14 @@ const peer = z.object({
   planes: z.object({ relay: plane.nullable(), direct: plane.nullable() }).describe('null where there is none'),
 });
 
+const portMapping = z.object({
+  protocol: z.enum(MAPPING_PROTOCOLS).nullable().describe('how it was granted; null where it was not'),
+  external: hostPort.nullable().describe("where the router maps the tunnel's port to"),
+  inForce: z.boolean().describe('it is the published hole, so that whoever sends there gets in'),
+  expiresAt: unixTime.nullable(),
+  reason: z.string().describe('what stands, or why there is none, in one sentence'),
+});
+
 const problem = z.object({
   code: z.string().describe('one of the CORAX_* codes'),
   gateway: z.string().nullable().describe('the gateway concerned; CORAX_GATEWAY names one that was refused'),
@@ -86,6 +95,7 @@ export const statusSchema = z
         .nullable()
         .default(null)
         .describe('how the NAT gives out ports; null: no NAT, or not known yet'),
+      portMapping: portMapping.nullable().optional().describe('null where the router is not asked for one'),
     }),
     store: z.object({
       kind: z.enum(['directory', 'kubernetes']),

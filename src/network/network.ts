@@ -37,7 +37,7 @@ import {
 } from './firewall.js';
 import { outsidePortsIn } from './outside-ports.js';
 import { entryOperation, observeOverlay, putOverlay } from './overlay.js';
-import { familyAt, RTN_UNICAST, routeItems } from './routes.js';
+import { addressAt, familyAt, RTN_UNICAST, routeItems } from './routes.js';
 
 /** Not one netlink operation each. */
 type WholeItem = FirewallItem | OutsidePortItem | OverlayItem;
@@ -116,7 +116,7 @@ export class Network {
   /** Where the default route goes out; null without one. */
   async underlay(): Promise<Underlay | null> {
     const links = await this.#engine.links();
-    const oif = defaultDevice(await this.#engine.routes(MAIN_TABLE, true));
+    const oif = defaultRoute(await this.#engine.routes(MAIN_TABLE, true))?.oif;
     const link = links.find((candidate) => candidate.index === oif);
     if (link === undefined) return null;
     const addresses = (await this.nodeAddresses()).map((address) => address.ip);
@@ -132,6 +132,11 @@ export class Network {
     const route = await this.#engine.routeTo(SOMEWHERE_GLOBAL, TUNNEL_FWMARK).catch(() => null);
     const ip = route?.type === RTN_UNICAST ? parseIp(route.source ?? '') : null;
     return ip !== null && isGlobalIpv6(ip) ? ip : null;
+  }
+
+  /** The router that the default route goes by; null without one, or where it goes straight to a device. */
+  async router(): Promise<Ip | null> {
+    return defaultRoute(await this.#engine.routes(MAIN_TABLE, true))?.router ?? null;
   }
 
   /** All addresses of the node but loopback's, link-local ones and those of our own devices. */
@@ -240,14 +245,15 @@ function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** The device of IPv4's default route with the least metric. */
-function defaultDevice(defaults: RouteColumns): number | undefined {
+/** IPv4's default route with the least metric. */
+function defaultRoute(defaults: RouteColumns) {
   const candidates = Array.from({ length: defaults.count }, (_, index) => ({
     metric: defaults.metrics[index] as number,
     oif: defaults.oifs[index] as number,
+    router: addressAt(defaults.gateways, index),
     usable: familyAt(defaults, index) === 4 && defaults.types[index] === RTN_UNICAST && defaults.oifs[index] !== 0,
   }));
-  return candidates.filter(({ usable }) => usable).sort((a, b) => a.metric - b.metric)[0]?.oif;
+  return candidates.filter(({ usable }) => usable).sort((a, b) => a.metric - b.metric)[0];
 }
 
 function isOurs(device: string): boolean {

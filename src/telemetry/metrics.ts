@@ -39,6 +39,13 @@ export function createMetrics(options: MetricsOptions) {
   const peers = new PeerExposition(options);
   nodeGauges(registry, options.node);
 
+  const portMappingInfo = new Gauge({
+    name: 'corax_port_mapping_info',
+    help: 'Always 1, and there only where the router maps the port of the tunnel: by which protocol is in the label.',
+    labelNames: ['protocol'],
+    registers,
+  });
+
   return {
     registry,
     driver: options.driver,
@@ -53,6 +60,24 @@ export function createMetrics(options: MetricsOptions) {
 
     ...natGauges(registry),
 
+    /** The one series of corax_port_mapping_info; null where no router maps the port. */
+    setPortMapping(protocol: string | null): void {
+      portMappingInfo.reset();
+      if (protocol !== null) portMappingInfo.set({ protocol }, 1);
+    },
+
+    portMappingRequests: new Counter({
+      name: 'corax_port_mapping_requests_total',
+      help: 'Times that the router was asked to map the port of the tunnel, by protocol and result.',
+      labelNames: ['protocol', 'result'],
+      registers,
+    }),
+    portMappingsLost: new Counter({
+      name: 'corax_port_mappings_lost_total',
+      help: 'Mappings that the router no longer had when it was asked.',
+      labelNames: ['protocol'],
+      registers,
+    }),
     pathTransitions: new Counter({
       name: 'corax_path_transitions_total',
       help: 'Changes of a path, by the states before and after and the cause.',

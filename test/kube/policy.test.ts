@@ -72,7 +72,7 @@ const VALUES = /natType has to be one of raven's/;
 const SPEC = /of spec agents change endpoints only/;
 const ORDER = /agents add, remove, rename and reorder no endpoints/;
 const META = /agents change no labels, annotations, finalizers or owners/;
-const CONFIG = /of config agents change publicKey, probeAddress, corax, coraxPublicIP and coraxIPv6/;
+const CONFIG = /of config agents change publicKey, probeAddress, corax, coraxPublicIP, coraxIPv6 and coraxPortMapping/;
 const TWICE = /two endpoints have the same node and type/;
 const RBAC = /cannot (?:patch|create|delete|update|deletecollection) resource/;
 

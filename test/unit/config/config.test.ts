@@ -52,6 +52,7 @@ test('defaults', () => {
     health: { host: '127.0.0.1', port: 10275 },
     statusPage: true,
     direct: 'auto',
+    portMapping: 'off',
     hardNat: true,
     forwardNodeIp: false,
     logLevel: 'info',

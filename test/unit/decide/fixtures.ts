@@ -51,6 +51,7 @@ export interface GatewayOptions {
   readonly corax?: string | null;
   readonly ipv6?: HostPort | null;
   readonly created?: number | null;
+  readonly mapped?: HostPort | null;
   readonly config?: Readonly<Record<string, string>>;
   /** No endpoint at all, or one that is not active. */
   readonly active?: boolean;
@@ -71,6 +72,7 @@ export function gateway(number: number, options: GatewayOptions = {}): Gateway {
     hole,
     publicIp: publicIp === null ? null : ip(publicIp),
     publicPort: options.publicPort ?? hole?.port ?? null,
+    mapped: options.mapped ?? null,
     publicKey: options.key === undefined ? keyOf(number) : options.key,
     probeAddress: options.probeAddress === null ? null : ip(options.probeAddress ?? `10.${high}.${low}.1`),
     corax: options.corax === undefined ? '0.1.0' : options.corax,
@@ -136,6 +138,7 @@ export function siteFacts(own: Gateway, relays: readonly Gateway[], more: Partia
     subnets: own.subnets,
     scale: 4,
     crowded: false,
+    mapped: null,
     stunHole: null,
     ...more,
   };

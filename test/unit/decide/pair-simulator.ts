@@ -207,6 +207,7 @@ export class Pair {
       reAdds: reAdds({ natType: end.type, key: end.key }, { natType: other.type, key: other.key }),
       comesLast: comesLast(end.type, other.type),
       holdsBack: holdsBack(other.type),
+      isMapped: false,
       probed: true,
       keepsAlive: true,
       relay: { peer: relayPeer, probe: relayProbe },

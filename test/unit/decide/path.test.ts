@@ -22,6 +22,7 @@ function input(more: Partial<PathInput> = {}): PathInput {
     reAdds: true,
     comesLast: false,
     holdsBack: false,
+    isMapped: false,
     probed: true,
     keepsAlive: true,
     relay: { peer: null, probe: ALIVE },

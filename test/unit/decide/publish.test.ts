@@ -35,6 +35,7 @@ function nat(type: NatType | null, publicIp: string | null = null): NatReport {
 
 describe('what a node says of its own endpoint', () => {
   const told = { publicKey: keyOf(1), corax: '9', probeAddress: '10.0.1.1' };
+  const FULL_CONE: NatType = 'Full cone NAT';
   const underlay = (...addresses: string[]) => ({
     device: 'eth0',
     mtu: 1500,
@@ -147,6 +148,65 @@ describe('what a node says of its own endpoint', () => {
       null,
     ],
   ];
+  const mappedTo = at('198.51.100.1', 50_000);
+  const mappedConfig = { ...told, coraxPortMapping: '198.51.100.1:50000' };
+  const raven = [relay(1, { corax: null })];
+  cases.push(
+    [
+      'where its router maps it, and its NAT type for as long as that is not the hole',
+      { config: told, natType: SYMMETRIC },
+      { mapped: mappedTo, nat: nat(SYMMETRIC) },
+      { config: { coraxPortMapping: '198.51.100.1:50000' } },
+    ],
+    [
+      'that it is open to all once the mapping is the hole',
+      { config: mappedConfig, natType: SYMMETRIC, hole: mappedTo, mapped: mappedTo },
+      { mapped: mappedTo, nat: nat(SYMMETRIC) },
+      { natType: FULL_CONE },
+    ],
+    [
+      'what its NAT is by itself when the mapping is gone',
+      { config: mappedConfig, natType: FULL_CONE, hole: mappedTo, mapped: mappedTo },
+      { nat: nat(SYMMETRIC) },
+      { natType: SYMMETRIC, config: { coraxPortMapping: '' } },
+    ],
+    [
+      'nothing of its NAT that it does not know, while a mapping is about to be the hole',
+      { config: mappedConfig, natType: SYMMETRIC, mapped: mappedTo },
+      { mapped: mappedTo },
+      null,
+    ],
+    [
+      'that it does not know its NAT when the mapping is gone',
+      { config: mappedConfig, natType: FULL_CONE, hole: mappedTo, mapped: mappedTo },
+      {},
+      { natType: UNDEFINED, config: { coraxPortMapping: '' } },
+    ],
+    [
+      'nothing of a mapping that it need not have',
+      { config: told, underNat: false, natType: UNDEFINED },
+      { mapped: mappedTo },
+      null,
+    ],
+    [
+      'its mapping as its hole where the relay is raven, which tells of none',
+      { config: mappedConfig, mapped: mappedTo },
+      { mapped: mappedTo, relays: siteFacts(gateway(1), raven).relays },
+      { publicIP: ip('198.51.100.1'), publicPort: 50_000 },
+    ],
+    [
+      'its STUN hole where the router is behind another NAT',
+      { config: { ...told, coraxPortMapping: '100.64.0.9:50000' } },
+      { mapped: at('100.64.0.9', 50_000), stunHole: at('198.51.100.99', 61_000), relays: [] },
+      { publicIP: ip('198.51.100.99'), publicPort: 61_000 },
+    ],
+    [
+      'no private mapping where nobody saw it from outside',
+      { config: { ...told, coraxPortMapping: '192.168.9.9:50000' } },
+      { mapped: at('192.168.9.9', 50_000), relays: [] },
+      null,
+    ],
+  );
   for (const [name, options, facts, fields] of cases) {
     it(name, () => {
       const own = gateway(1, options);
@@ -198,6 +258,24 @@ describe('what the central relay says of edges', () => {
       else assert.deepEqual(fields, expected);
     });
   }
+
+  const mappedEdge = (mapped: HostPort, hole = at('198.51.100.5')) => asSite(gateway(5, { mapped, hole }));
+
+  it('where its router maps an edge, at the address where it is seen', () => {
+    const seen = at('198.51.100.5', 20_123);
+    const mapped = at('198.51.100.5', 50_000);
+    const fields = { publicIP: ip('198.51.100.5'), publicPort: 50_000 };
+    assert.deepEqual(holeFields(site(), mappedEdge(mapped), seen), fields);
+    assert.equal(holeFields(site(), mappedEdge(mapped, mapped), seen), null, 'what is seen is not put back');
+    assert.equal(holeFields(site(), mappedEdge(mapped), null), null);
+  });
+
+  it('where an edge is seen, when it says that its router maps it elsewhere', () => {
+    const fields = { publicIP: ip('198.51.100.5'), publicPort: 20_123 };
+    for (const elsewhere of ['100.64.0.9', '192.0.2.66']) {
+      assert.deepEqual(holeFields(site(), mappedEdge(at(elsewhere, 50_000)), at('198.51.100.5', 20_123)), fields);
+    }
+  });
 
   it('a private hole, being private itself: a lab, a private cloud', () => {
     const lab = relay(2, { hole: at('172.16.0.2') });
