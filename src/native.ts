@@ -195,7 +195,8 @@ export interface Rule {
 export const ROUTE_PROTOCOL = 0xcc;
 
 export type NetworkOp =
-  | { readonly op: 'link-create'; readonly name: string; readonly kind: 'wireguard' }
+  /** "dummy" drops whatever is sent by it. */
+  | { readonly op: 'link-create'; readonly name: string; readonly kind: 'wireguard' | 'dummy' }
   | {
       readonly op: 'link-create';
       readonly name: string;

@@ -146,6 +146,7 @@ export class Rig {
     return siteFacts({
       node: this.#node,
       driver: 'wireguard',
+      onePlane: false,
       publicKey: this.#key,
       direct: 'auto',
       hardNat: true,

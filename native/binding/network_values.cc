@@ -2,6 +2,10 @@
 
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "binding/arguments.h"
 #include "binding/values.h"
 
@@ -47,7 +51,9 @@ LinkCreate readLinkCreate(const Fields& fields) {
   LinkCreate op;
   op.name = fields.device("name");
   op.kind = fields.text("kind");
-  if (op.kind != "wireguard" && op.kind != "xfrm" && op.kind != "vxlan") fields.refuse("kind", "'wireguard', 'xfrm' or 'vxlan'");
+  const std::array<std::string_view, 4> kinds{"wireguard", "dummy", "xfrm", "vxlan"};
+  if (std::find(kinds.begin(), kinds.end(), op.kind) == kinds.end())
+    fields.refuse("kind", "'wireguard', 'dummy', 'xfrm' or 'vxlan'");
   const Napi::Value link = fields.get("link");
   if (op.kind == "xfrm") {
     op.ifId = fields.integer("ifId", 1, UINT32_MAX);

@@ -267,6 +267,7 @@ export class Agent {
     const facts = siteFacts({
       node: this.#config.node,
       driver: this.#parts.driver.name,
+      onePlane: this.#parts.driver.onePlane ?? false,
       publicKey: this.#parts.publicKey,
       direct: this.#config.direct,
       hardNat: this.#config.hardNat,

@@ -13,6 +13,7 @@ import type { NodeAddress } from '../network/network.js';
 export interface SiteInputs {
   readonly node: string;
   readonly driver: DriverName;
+  readonly onePlane: boolean;
   readonly publicKey: PublicKey;
   readonly direct: DirectPolicy;
   readonly hardNat: boolean;

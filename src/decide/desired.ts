@@ -39,7 +39,7 @@ export function overlayMtu(site: SiteFacts): number {
 
 /** Has this node a direct plane at all? */
 export function hasDirectPlane(site: SiteFacts): boolean {
-  return site.role === 'edge' && site.direct !== 'none';
+  return site.role === 'edge' && site.direct !== 'none' && !site.onePlane;
 }
 
 export function siteItems(site: SiteFacts): Item[] {
@@ -105,6 +105,7 @@ function firewall(site: SiteFacts, planes: readonly Plane[]): Item {
     relaying: site.role === 'relay',
     localSubnets: site.subnets,
     devices,
+    byPolicy: site.onePlane,
     overlay: gatewayMarks(site.overlay, devices),
   };
 }

@@ -79,7 +79,11 @@ function explainPair(site: SiteFacts, remote: Site, input: PathInput): Explained
     title: 'May it be direct?',
     verdict: mayBeDirect(verdict) ? (waitingFor === null ? 'yes' : 'yes, not yet') : 'no',
     facts: [
-      fact('direct planes', `${switchedOn ? 'on' : 'off'} (--direct ${site.direct})`, switchedOn ? 'good' : 'bad'),
+      fact(
+        'direct planes',
+        `${switchedOn ? 'on' : 'off'} (${site.onePlane ? 'one plane' : `--direct ${site.direct}`})`,
+        switchedOn ? 'good' : 'bad',
+      ),
       fact('own NAT', ownNatType(site) ?? 'unknown'),
       fact('its NAT', remote.endpoint.natType ?? 'unknown'),
       fact('rule', verdict.reason, verdict.may ? 'good' : mayBeDirect(verdict) ? 'open' : 'bad'),

@@ -1,7 +1,7 @@
 /** What this node writes into Gateways: of its own endpoint, and as the central relay the edges' holes. */
 import { formatHostPort, type HostPort, type Ip, isPrivate, isUnicast, sameHostPort } from '../model/address.js';
 import type { Site, SiteFacts } from '../model/facts.js';
-import { CONFIG_KEYS, type Gateway, type TunnelEndpoint } from '../model/gateway.js';
+import { CONFIG_KEYS, type Gateway, ONE_PLANE, type TunnelEndpoint } from '../model/gateway.js';
 import { DIRECT_PORT, TUNNEL_PORT } from '../model/names.js';
 import type { NatType } from '../model/nat.js';
 import type { EndpointFields } from '../model/step.js';
@@ -16,7 +16,7 @@ export function ownFields(site: SiteFacts, gateway: Gateway, coraxVersion: strin
   const config = changedConfig(endpoint.config, {
     // One that an agent with WireGuard left behind is taken back: who connected to it would not be answered.
     publicKey: site.driver === 'wireguard' ? site.publicKey : '',
-    corax: coraxVersion,
+    corax: site.onePlane ? `${coraxVersion} ${ONE_PLANE}` : coraxVersion,
     // Empty is as good as absent, and takes back an address that turned out not to answer.
     probeAddress: site.probeAddress ?? '',
     [CONFIG_KEYS.coraxIPv6]: globalAddress(site),

@@ -8,17 +8,16 @@ import type { NatType } from '../model/nat.js';
 import type { OpeningMemory } from '../model/opening.js';
 import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
-import { hasDirectPlane, neighbourItems, peer as peerItem, remoteEdgeItems } from './desired.js';
+import { neighbourItems, peer as peerItem, remoteEdgeItems } from './desired.js';
 import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
 import { natVerdict, openedOf, openingDeeds, openingOf, outsideItems } from './hard-nat.js';
 import { hasSession } from './health.js';
-import { privateIpOf } from './ipsec.js';
+import { onePlaneOf, privateIpOf } from './ipsec.js';
 import { memberPath } from './members.js';
 import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type PathMemory } from './path.js';
 import { globalAddress, lanAddress, placesToTry, placeToTry } from './places.js';
 import { holeFields } from './publish.js';
 import {
-  centralRelay,
   comesLast,
   comesToMapped,
   holdsBack,
@@ -202,7 +201,7 @@ function decideEdge(
 
 function decideOpeningOf(site: SiteFacts, remote: Site, path: PathMemory, facts: RemoteFacts, now: number) {
   const types = [ownNatType(site), remote.endpoint.natType] as const;
-  const mayTry = forbidden(site) === null;
+  const mayTry = forbidden(site, remote) === null;
   return openingOf(site, remote, facts, path, { now, pair: pairName(site.publicKey, remote.key), types, mayTry });
 }
 
@@ -249,22 +248,19 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
 }
 
 function verdict(site: SiteFacts, remote: Site, localType: PathTypes, facts: RemoteFacts): PairVerdict {
-  const reason = forbidden(site);
+  const reason = forbidden(site, remote);
   if (reason !== null) return { may: false, reason };
   if (lanAddress(site, remote) !== null) return { may: true, reason: 'both are behind one public address' };
   if (globalAddress(site, remote) !== null) return { may: true, reason: 'both have a global IPv6 address' };
   return natVerdict(site, remote, [localType, remote.endpoint.natType], facts);
 }
 
-/** Why this node has no direct plane to anybody; null where it has. */
-function forbidden(site: SiteFacts): string | null {
-  if (!hasDirectPlane(site)) return 'direct paths are switched off (--direct none)';
+/** Why there is no direct plane to it, whatever the NATs are; null where there may be. */
+function forbidden(site: SiteFacts, remote: Site): string | null {
+  if (site.direct === 'none') return 'direct paths are switched off (--direct none)';
   if (site.direct === 'auto' && site.crowded)
     return `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`;
-  const central = centralRelay(site.relays);
-  if (site.driver === 'libreswan' && central !== null && !isCorax(central.endpoint))
-    return "the central relay is raven-agent's: with libreswan that leaves one plane";
-  return null;
+  return onePlaneOf(site, remote)?.reason ?? null;
 }
 
 type PathTypes = NatType | null;

@@ -4,9 +4,9 @@ import type { Gateway } from '../model/gateway.js';
 import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import { NAT_TYPES, type NatType } from '../model/nat.js';
 import { formatLoss, formatRtt } from '../model/words.js';
-import { hasDirectPlane } from './desired.js';
 import { inSeconds } from './explain.js';
 import { boundsOn, hasSession } from './health.js';
+import { onePlaneOf } from './ipsec.js';
 import { answersNeeded, currentHealths, currentProbe, newPath, type PathInput, type PathMemory } from './path.js';
 import { mayBeDirect, ownNatType, pairVerdict } from './relations.js';
 import { pathInput, relationTo } from './remote.js';
@@ -38,8 +38,10 @@ export function wouldChange(
 }
 
 function whereItMayNot(site: SiteFacts, remote: Site): string[] {
-  if (!hasDirectPlane(site)) return ['--direct auto or all, on this node'];
+  if (site.direct === 'none') return ['--direct auto or all, on this node'];
   if (site.direct === 'auto' && site.crowded) return [`--direct all, or at most ${DIRECT_ALL_LIMIT} remote edges`];
+  const one = onePlaneOf(site, remote);
+  if (one !== null) return [one.remedy];
   const [own, theirs] = [ownNatType(site), remote.endpoint.natType];
   const here = typesThat((type) => pairVerdict(type, theirs).may);
   const there = typesThat((type) => pairVerdict(own, type).may);

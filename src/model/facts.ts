@@ -118,6 +118,8 @@ export interface RemoteFacts {
 export interface SiteFacts {
   readonly node: string;
   readonly driver: DriverName;
+  /** The kernel has no XFRM interfaces, which make two planes of IPsec. Known from the start on. */
+  readonly onePlane: boolean;
   readonly self: Site | null;
   readonly role: Role;
   readonly overlay: Overlay | null;

@@ -40,6 +40,9 @@ export const CONFIG_KEYS = {
   coraxPortMapping: 'coraxPortMapping',
 } as const;
 
+/** One of the words of `corax`. Agents that do not know it take it for a part of the version. */
+export const ONE_PLANE = 'one-plane';
+
 export const GATEWAY_LIMITS = { endpoints: 256, nodes: 5000, subnets: 5000, coraxLength: 256 } as const;
 
 /** An endpoint of type `tunnel`, as it says of itself in `spec.endpoints`. */
@@ -59,6 +62,8 @@ export interface TunnelEndpoint {
   readonly probeAddress: Ip | null;
   /** The agent's version and abilities; null where the agent is raven's. */
   readonly corax: string | null;
+  /** Its kernel has no XFRM interfaces, it says beside: IPsec by policies alone. */
+  readonly onePlane: boolean;
   /** Where the direct plane is reached by IPv6: a global address. */
   readonly ipv6: HostPort | null;
   readonly config: Readonly<Record<string, string>>;
@@ -276,6 +281,7 @@ function narrowEndpoint(
       `must be printable ASCII, at most ${GATEWAY_LIMITS.coraxLength} characters`,
       (value) => (value.length <= GATEWAY_LIMITS.coraxLength && /^[\x20-\x7e]+$/.test(value) ? value : null),
     ),
+    onePlane: config[corax]?.split(' ').includes(ONE_PLANE) ?? false,
     ipv6: given(config[coraxIPv6], configPath(coraxIPv6), 'is not a global IPv6 address with a port', (value) => {
       const at = parseHostPort(value);
       return at !== null && isGlobalIpv6(at.ip) ? at : null;

@@ -44,6 +44,11 @@ export interface FirewallItem {
   /** Pod subnets of the own site: what leaves them by a tunnel keeps its source. */
   readonly localSubnets: readonly Prefix[];
   readonly devices: readonly string[];
+  /**
+   * Packets only seem to go by the devices: IPsec takes them by their prefixes, to and from whatever device the tunnel's
+   * own packets use.
+   */
+  readonly byPolicy: boolean;
   /** For the other nodes of the own gateway; null without any. */
   readonly overlay: {
     readonly device: string;
@@ -106,6 +111,8 @@ export interface IpsecPart {
   readonly remoteName: Ip;
   /** The own gateway's. */
   readonly subnets: readonly Prefix[];
+  /** Of the plane's XFRM interface; null: this kernel has none, and a packet is taken by its prefixes alone. */
+  readonly ifId: number | null;
   /** Which prefixes this end stands for: its own, those of all edges (pair by pair, as raven has it), or any. */
   readonly local: 'own' | 'edges' | 'any';
   /** Which the other end stands for: those that the peer carries, or any. */
@@ -216,6 +223,7 @@ function sameIpsec(a: IpsecPart | undefined, b: IpsecPart | undefined): boolean 
 function sameFirewall(a: FirewallItem, b: FirewallItem): boolean {
   return (
     a.relaying === b.relaying &&
+    a.byPolicy === b.byPolicy &&
     JSON.stringify(a.overlay) === JSON.stringify(b.overlay) &&
     sameList(a.relays, b.relays, sameHostPort) &&
     sameList(a.localSubnets, b.localSubnets, Object.is) &&

@@ -32,8 +32,8 @@ export function firewallTransaction(item: FirewallItem, outside: Iterable<Outsid
   commands.push(...identityNat(item));
   if (item.relays !== null) commands.push(...portRewriting(item, outside));
   const [relayDevice] = item.devices;
-  if (item.relaying && relayDevice !== undefined) commands.push(...relaying(relayDevice));
-  if (item.overlay !== null) commands.push(...overlayRules(item.overlay));
+  if (item.relaying && relayDevice !== undefined) commands.push(...relaying(item, relayDevice));
+  if (item.overlay !== null) commands.push(...overlayRules(item, item.overlay));
   return JSON.stringify({ nftables: commands });
 }
 
@@ -148,12 +148,24 @@ function identityNat(item: FirewallItem): Json[] {
   return [
     add('set', { name: 'local', type: 'ipv4_addr', flags: ['interval'], elem: local.map(prefix) }),
     chain('post', { type: 'nat', hook: 'postrouting', prio: PRIORITY_SNAT }),
-    rule('post', [
-      match(meta('oifname'), '==', set(item.devices)),
-      match(field('ip', 'saddr'), '==', '@local'),
-      { snat: { addr: field('ip', 'saddr') } },
-    ]),
+    ...goesIn(item).map((goes) =>
+      rule('post', [goes, match(field('ip', 'saddr'), '==', '@local'), { snat: { addr: field('ip', 'saddr') } }]),
+    ),
   ];
+}
+
+/**
+ * By policy a packet leaves for the tunnel by the underlay's device, and says so itself; before there is an SA by ours,
+ * which drops it: a flow keeps what its first packet was given.
+ */
+function goesIn({ devices, byPolicy }: FirewallItem): Json[] {
+  const byDevice = match(meta('oifname'), '==', set(devices));
+  return byPolicy ? [byDevice, match({ rt: { key: 'ipsec' } }, '==', true)] : [byDevice];
+}
+
+/** Came out of the tunnel: what was decrypted has the device that it was encrypted on. */
+function cameOut({ byPolicy }: FirewallItem, devices: readonly string[]): Json {
+  return byPolicy ? match(meta('ipsec'), '==', true) : match(meta('iifname'), '==', set(devices));
 }
 
 /**
@@ -161,7 +173,7 @@ function identityNat(item: FirewallItem): Json[] {
  * overlay's table, and leaves for a member with the source that it came with. VXLAN routes its outer packet by the mark of
  * the inner one: it is taken off. On a member only pods have addresses that the other end accepts.
  */
-function overlayRules({ device, marks, source }: NonNullable<FirewallItem['overlay']>): Json[] {
+function overlayRules(item: FirewallItem, { device, marks, source }: NonNullable<FirewallItem['overlay']>): Json[] {
   const leaving = match(meta('oifname'), '==', device);
   const rules = [
     chain('unmark', { type: 'filter', hook: 'postrouting', prio: PRIORITY_LAST }),
@@ -171,7 +183,7 @@ function overlayRules({ device, marks, source }: NonNullable<FirewallItem['overl
   if (marks.length > 0) {
     rules.push(
       chain('mark', { type: 'filter', hook: 'prerouting', prio: PRIORITY_MANGLE }),
-      rule('mark', [match(meta('iifname'), '==', set(marks)), { mangle: { key: meta('mark'), value: OVERLAY.mark } }]),
+      rule('mark', [cameOut(item, marks), { mangle: { key: meta('mark'), value: OVERLAY.mark } }]),
       rule('sources', [leaving, { snat: { addr: field('ip', 'saddr') } }]),
     );
   } else if (source !== null) rules.push(rule('sources', [leaving, { snat: { addr: source } }]));
@@ -187,11 +199,11 @@ function prefix(text: Prefix): Json {
  * While two edges' paths differ a relay sees half of each flow. Tracked, that half turns INVALID, and
  * kube-proxy drops it.
  */
-function relaying(device: string): Json[] {
+function relaying(item: FirewallItem, device: string): Json[] {
   return [
     chain('relaying', { type: 'filter', hook: 'prerouting', prio: PRIORITY_RAW }),
     rule('relaying', [
-      match(meta('iifname'), '==', device),
+      cameOut(item, [device]),
       match({ fib: { result: 'oifname', flags: ['daddr'] } }, '==', device),
       { notrack: null },
     ]),

@@ -46,6 +46,8 @@ export interface DriverProblem {
 
 export interface TunnelDriver {
   readonly name: DriverName;
+  /** This kernel gives it one device alone, known once it has observed. Absent: no kernel does. */
+  readonly onePlane?: boolean;
   /** Opens the events that it goes by; again after an overrun, which may have been their end. Absent: it has none. */
   arm?(): Promise<void>;
   /** What stands already, of an earlier agent's or raven's. Peers come with gateway '': nobody knows whose. */

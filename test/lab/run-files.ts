@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { DriverName } from '#src/model/names.js';
 import { parseEvent } from '../../lab/guest/events.js';
-import { chooseLane, type InsideOptions, runInside } from '../../lab/setting.js';
+import { chooseLane, type InsideOptions, type Lane, runInside } from '../../lab/setting.js';
 import { EventTree } from './event-tree.js';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -23,10 +23,16 @@ export interface LabTestFile {
   readonly built: string;
 }
 
+interface RunOptions extends Pick<InsideOptions, 'env' | 'hostPorts'> {
+  readonly driver?: DriverName;
+  /** Else what this machine has. */
+  readonly lane?: Lane;
+}
+
 export async function runFiles(
   t: TestContext,
   files: readonly LabTestFile[],
-  { driver, ...options }: Pick<InsideOptions, 'env' | 'hostPorts'> & { readonly driver?: DriverName } = {},
+  { driver, lane: wanted, ...options }: RunOptions = {},
 ): Promise<void> {
   assert.ok(files.length > 0, 'no test file is picked');
   for (const { source, built } of files) {
@@ -34,7 +40,7 @@ export async function runFiles(
   }
   const logs = process.env.CORAX_LAB_LOGS || join(ROOT, 'build/lab-logs');
   mkdirSync(logs, { recursive: true });
-  const lane = await chooseLane(driver);
+  const lane = wanted ?? (await chooseLane(driver));
   t.diagnostic(
     `labs are built in the ${lane === 'vm' ? 'micro-VM' : "host's kernel"}; agents' logs in ${relative(ROOT, logs)}`,
   );

@@ -19,6 +19,7 @@ const PEER: PeerItem = {
     localName: ip(ADDRESS),
     remoteName: ip('203.0.113.1'),
     subnets: [prefix('10.1.0.0/24')],
+    ifId: 4500,
     local: 'own',
     remote: 'any',
     initiates: false,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Secret } from '#src/model/secret.js';
 import { openEngine } from '#src/native.js';
+import type { Standing } from '#src/tunnel/libreswan/book.js';
 import { Keeper } from '#src/tunnel/libreswan/keeper.js';
 import { removeXfrm } from '#src/tunnel/libreswan/orphans.js';
 import { refusalIn } from '#src/tunnel/libreswan/pluto-client.js';
@@ -104,7 +105,7 @@ if (inOwnNamespace(import.meta.url)) {
     owner.close();
   });
 
-  test("what is removed of the kernel's is what hangs on our interfaces", async (t) => {
+  test("what is removed of the kernel's is what hangs on our interfaces, or is a connection's of ours", async (t) => {
     const engine = openEngine(() => undefined);
     t.after(() => engine.close());
     const add = (subnet: string, ...more: string[]) => {
@@ -116,7 +117,10 @@ if (inOwnNamespace(import.meta.url)) {
     add('10.2.0.0/24', 'if_id', '4501');
     add('10.3.0.0/24', 'if_id', '4502');
     add('10.4.0.0/24');
-    await removeXfrm(engine);
+    // Of an interface none, but of a connection of ours; and another's of that number.
+    add('10.5.0.0/24');
+    const connection = { ifId: null, localClient: '10.5.0.0/24', remoteClient: '10.244.2.0/24' };
+    await removeXfrm(engine, [{ connection, reqid: 5 } as unknown as Standing]);
     const left = [...run('ip', 'xfrm', 'policy').matchAll(/^src (10\S+)/gm)].map((match) => match[1]).sort();
     assert.deepEqual(left, ['10.3.0.0/24', '10.4.0.0/24']);
   });

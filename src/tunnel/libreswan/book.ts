@@ -48,6 +48,7 @@ const schema = z.object({
         name: z.string(),
         plane,
         peer: z.string(),
+        ifId: z.int().nullable(),
         initiates: z.boolean(),
         fixedPort: z.boolean(),
         localId: z.string(),

@@ -2,7 +2,7 @@
 import { type Ip, isIpv4, type Prefix } from '../../model/address.js';
 import type { CarryItem, IpsecPart, PeerItem } from '../../model/item.js';
 import type { PublicKey } from '../../model/key.js';
-import { IF_IDS, type Plane, TUNNEL_PORT } from '../../model/names.js';
+import { type Plane, TUNNEL_PORT } from '../../model/names.js';
 import type { PlutoCommand, PlutoConnection } from '../../native.js';
 
 /** One SA pair's worth: a pair of prefixes with one peer on one plane. */
@@ -10,6 +10,7 @@ export interface Connection {
   readonly name: string;
   readonly plane: Plane;
   readonly peer: PublicKey;
+  readonly ifId: number | null;
   readonly initiates: boolean;
   readonly fixedPort: boolean;
   readonly localId: string;
@@ -87,11 +88,12 @@ function familyOf(prefix: Prefix): 4 | 6 {
 
 /** Names and IDs as raven has them. */
 function connect(peer: PeerItem, ipsec: IpsecPart, local: Prefix, remote: Prefix): Connection {
-  const { localName, remoteName, host, initiates, fixedPort } = ipsec;
+  const { localName, remoteName, ifId, host, initiates, fixedPort } = ipsec;
   return {
     name: `${localName}-${remoteName}-${local}-${remote}`,
     plane: peer.plane,
     peer: peer.key,
+    ifId,
     initiates,
     fixedPort,
     localId: `@${localName}-${local}-${remote}`,
@@ -130,7 +132,7 @@ export function plutoConnection(connection: Connection, reqid: number): PlutoCon
     retransmitIntervalMs: RETRANSMIT_INTERVAL_MS,
     // One that began anew on either end would cross the other's.
     dpdAction: initiates ? 'restart' : 'clear',
-    ifId: IF_IDS[connection.plane],
+    ifId: connection.ifId,
     reqid,
     ike: initiates ? IKE : null,
     esp: initiates ? ESP : null,

@@ -1,23 +1,24 @@
 /** Libreswan as a tunnel driver: pluto is told by its socket, the kernel's SAs are read over netlink. */
 import { unlink } from 'node:fs/promises';
-import { CoraxError } from '../../errors.js';
 import { type Ip, sameHostPort } from '../../model/address.js';
 import type { DeviceItem, Item, PeerItem } from '../../model/item.js';
-import { DEVICES, DRIVER_DEVICES, IF_IDS, PLANES } from '../../model/names.js';
+import { DEVICES, PLANES } from '../../model/names.js';
 import type { Secret } from '../../model/secret.js';
 import type { PeerDeed } from '../../model/step.js';
-import type { Engine, NativeError, XfrmEvent } from '../../native.js';
+import type { Engine, XfrmEvent } from '../../native.js';
 import type { DriverProblem, PeerUpdate, PlaneReading, TunnelDriver, TunnelStep } from '../driver.js';
 import { readBook } from './book.js';
+import { makesXfrmInterfaces, removeDevice, removeDevices, setUpDevice, standingDevices } from './devices.js';
 import { Keeper } from './keeper.js';
 import { LogWatch } from './log-watch.js';
-import { Orphans, removeXfrm } from './orphans.js';
+import { numbersOf, Orphans, removeXfrm } from './orphans.js';
 import { type PlutoFiles, plutoFiles } from './pluto-files.js';
 import { peerKey, Roster, summary } from './roster.js';
 import { SaLedger } from './sa-ledger.js';
 import { Switchboard } from './switchboard.js';
 
-const NAMES = DRIVER_DEVICES.libreswan;
+const ONE_PLANE =
+  'this kernel has no XFRM interfaces (module xfrm_interface, Linux 4.19 or later): one plane, everything goes by the relay';
 
 export interface LibreswanParts {
   readonly engine: Engine;
@@ -38,6 +39,7 @@ export class LibreswanDriver implements TunnelDriver {
   readonly #board: Switchboard;
   readonly #log: LogWatch;
   readonly #orphans: Orphans;
+  #onePlane = false;
   /** The node's own. */
   #addresses: ReadonlySet<string> = new Set();
   /** pluto did not take all that it was told without a step that could be tried again. */
@@ -55,30 +57,33 @@ export class LibreswanDriver implements TunnelDriver {
     this.#orphans = new Orphans(engine);
   }
 
+  /** The kernel has no XFRM interfaces. */
+  get onePlane(): boolean {
+    return this.#onePlane;
+  }
+
   async arm(): Promise<void> {
     await this.#engine.watchXfrm();
   }
 
   async observe(): Promise<Item[]> {
-    const names = new Set((await this.#engine.links()).map((link) => link.name));
+    const links = await this.#engine.links();
+    const names = new Set(links.map((link) => link.name));
     // The kernel's WireGuard would keep the port.
     for (const plane of PLANES) if (names.has(DEVICES[plane])) await this.#engine.wgDestroy(DEVICES[plane]);
+    this.#onePlane = !(await makesXfrmInterfaces(this.#engine, links));
+    const devices = await standingDevices(this.#engine, links, this.#onePlane);
     await this.#readAddresses();
     const book = await readBook(this.#files.book);
     await this.#keeper.open();
     const stands = book !== null && book.pluto === this.#keeper.identity;
     if (book !== null) this.#board.adopt(book, stands);
-    if (!stands) await this.#orphans.find(Date.now());
+    if (!stands) await this.#orphans.find(Date.now(), numbersOf(book?.standing ?? []));
     await this.#log.look(Date.now());
-    const items: Item[] = [];
-    for (const plane of PLANES) {
-      if (!names.has(NAMES[plane])) continue;
-      items.push({ kind: 'device', plane, name: NAMES[plane], listenPort: 0, mtu: 0 });
-    }
-    if (book === null || !stands) return items;
+    if (book === null || !stands) return [...devices];
     for (const peer of book.peers) this.#roster.put(peer);
     for (const item of book.carries) this.#roster.carry(item);
-    return [...items, ...book.peers.map((peer) => ({ ...peer, gateway: '' })), ...book.carries];
+    return [...devices, ...book.peers.map((peer) => ({ ...peer, gateway: '' })), ...book.carries];
   }
 
   apply(steps: readonly TunnelStep[]): Promise<Array<Error | null>> {
@@ -140,6 +145,7 @@ export class LibreswanDriver implements TunnelDriver {
     const { trouble, client } = this.#keeper;
     const found: DriverProblem[] = [];
     if (trouble !== null) found.push({ code: 'CORAX_PLUTO', message: trouble.message, since: trouble.since });
+    if (this.#onePlane) found.push({ code: 'CORAX_PLUTO', message: ONE_PLANE, since: null });
     if (client.warning !== null) found.push({ code: 'CORAX_PLUTO', message: client.warning, since: null });
     for (const { from, times, since } of this.#log.rogues) {
       const message = `refused ${times} time${times === 1 ? '' : 's'}: ${from}, with another pre-shared key or an ID of nobody`;
@@ -165,14 +171,8 @@ export class LibreswanDriver implements TunnelDriver {
     await this.#keeper.end();
     // A device that goes while packets are still on their way by it may hold whoever deletes it for ever: the kernel
     // waits for the last reference.
-    await removeXfrm(this.#engine);
-    const names = PLANES.map((plane) => NAMES[plane]);
-    const failures = await this.#engine.network([
-      ...names.map((name) => ({ op: 'link-set', name, up: false }) as const),
-      ...names.map((name) => ({ op: 'link-delete', name }) as const),
-    ]);
-    const failure = failures.find((each) => each !== null && each.errnoName !== 'ENODEV');
-    if (failure) throw failure;
+    await removeXfrm(this.#engine, (await readBook(this.#files.book))?.standing ?? []);
+    await removeDevices(this.#engine);
     await unlink(this.#files.book).catch(() => undefined);
     this.#keeper.close();
   }
@@ -180,8 +180,9 @@ export class LibreswanDriver implements TunnelDriver {
   /** A new pluto has to be told everything; what the last one left in the kernel bridges the time until then. */
   #replay(): void {
     void this.#inTurn(async () => {
+      const numbers = numbersOf(this.#board.all);
       this.#board.forget();
-      await this.#orphans.find(Date.now()).catch(() => undefined);
+      await this.#orphans.find(Date.now(), numbers).catch(() => undefined);
       await this.#settleUnasked();
     });
   }
@@ -199,7 +200,7 @@ export class LibreswanDriver implements TunnelDriver {
     const { op, item } = step;
     switch (item.kind) {
       case 'device':
-        if (op === 'put') await this.#setUp(item);
+        if (op === 'put') await setUpDevice(this.#engine, item, this.#onePlane);
         else await this.#takeDown(item);
         break;
       case 'peer':
@@ -230,21 +231,10 @@ export class LibreswanDriver implements TunnelDriver {
     return summary(this.#board.factsOf(peer));
   }
 
-  async #setUp({ plane, name, mtu }: DeviceItem): Promise<void> {
-    const results = await this.#engine.network([
-      { op: 'link-create', name, kind: 'xfrm', ifId: IF_IDS[plane] },
-      // Loose, because the two ends may be on different planes: the way back is then another device's.
-      { op: 'link-set', name, mtu, rpFilter: 2, forwarding: true, up: true },
-    ]);
-    const failure = results.find((result) => result !== null);
-    if (failure) throw deviceFailure(failure);
-  }
-
   async #takeDown({ plane, name }: DeviceItem): Promise<void> {
     this.#roster.clear(plane);
     await this.#board.settle();
-    const [failure] = await this.#engine.network([{ op: 'link-delete', name }]);
-    if (failure) throw failure;
+    await removeDevice(this.#engine, name);
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
@@ -252,15 +242,6 @@ export class LibreswanDriver implements TunnelDriver {
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
-}
-
-/** Without XFRM interfaces a path cannot be a route. */
-export function deviceFailure(failure: NativeError): Error {
-  if (failure.errnoName !== 'EOPNOTSUPP') return failure;
-  return new CoraxError(
-    'CORAX_PLUTO',
-    'this kernel has no XFRM interfaces (module xfrm_interface, Linux 4.19 or later), which --driver libreswan needs',
-  );
 }
 
 function subjectOf(step: TunnelStep): string {

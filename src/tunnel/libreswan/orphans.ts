@@ -3,14 +3,26 @@
  * stays until the same connection has something newer, or nobody asks for it any more.
  */
 import { ipFromBytes } from '../../model/address.js';
-import { IF_IDS } from '../../model/names.js';
-import type { Engine, NativeError, XfrmDeletions, XfrmPolicyId, XfrmStateId } from '../../native.js';
+import { IF_IDS, TUNNEL_PORT } from '../../model/names.js';
+import type {
+  Engine,
+  NativeError,
+  XfrmDeletions,
+  XfrmPolicies,
+  XfrmPolicyId,
+  XfrmStateId,
+  XfrmStates,
+} from '../../native.js';
+import type { Standing } from './book.js';
 
 /** What comes by the old SA may still be on its way. */
 const GRACE_MS = 5_000;
 /** By then whatever is wanted has been asked for. */
 const UNCLAIMED_MS = 90_000;
 const ADDRESS_BYTES = 16;
+const SELECTOR_BYTES = 18;
+/** XFRM interfaces of ours. */
+const OURS: readonly number[] = Object.values(IF_IDS);
 
 interface Orphan {
   readonly reqid: number;
@@ -26,14 +38,17 @@ export class Orphans {
     this.#engine = engine;
   }
 
-  /** All SAs on our interfaces are an earlier pluto's. */
-  async find(now: number): Promise<void> {
+  /**
+   * All SAs on our interfaces are an earlier pluto's.
+   *
+   * @param numbers of connections without an interface: {@link numbersOf}
+   */
+  async find(now: number, numbers: ReadonlySet<number>): Promise<void> {
     const states = await this.#engine.xfrmSnapshot();
-    const ours: readonly number[] = Object.values(IF_IDS);
     this.#since = now;
     this.#left = [];
     for (let index = 0; index < states.count; index += 1) {
-      if (!ours.includes(states.ifIds[index] as number)) continue;
+      if (!isOurs(states, index, numbers)) continue;
       const at = index * ADDRESS_BYTES;
       this.#left.push({
         reqid: states.reqids[index] as number,
@@ -67,30 +82,60 @@ export class Orphans {
   }
 }
 
-/** Whatever hangs on our interfaces, for good. A kernel without XFRM has nothing. */
-export async function removeXfrm(engine: Engine): Promise<void> {
+/** By what SAs are known that are on no interface: their connections' reqids. */
+export function numbersOf(standing: Iterable<Standing>): ReadonlySet<number> {
+  return new Set([...standing].flatMap(({ connection, reqid }) => (connection.ifId === null ? [reqid] : [])));
+}
+
+/** Others number theirs as they like, but the port is held by one IKE daemon alone. */
+function isOurs(states: XfrmStates, index: number, numbers: ReadonlySet<number>): boolean {
+  const ifId = states.ifIds[index] as number;
+  if (ifId !== 0) return OURS.includes(ifId);
+  const ports = [states.encapSourcePorts[index], states.encapDestinationPorts[index]];
+  return numbers.has(states.reqids[index] as number) && ports.includes(TUNNEL_PORT);
+}
+
+/**
+ * Whatever hangs on our interfaces, and what stood without one, for good. A kernel without XFRM has nothing.
+ *
+ * @param standing as the book has it
+ */
+export async function removeXfrm(engine: Engine, standing: readonly Standing[]): Promise<void> {
   try {
-    await removeAll(engine);
+    await removeAll(engine, standing);
   } catch (error) {
     if ((error as NativeError).errnoName !== 'EPROTONOSUPPORT') throw error;
   }
 }
 
-async function removeAll(engine: Engine): Promise<void> {
-  const ours: readonly number[] = Object.values(IF_IDS);
+async function removeAll(engine: Engine, standing: readonly Standing[]): Promise<void> {
   const orphans = new Orphans(engine);
-  await orphans.find(0);
+  await orphans.find(0, numbersOf(standing));
   await orphans.sweep(() => null, Number.MAX_SAFE_INTEGER);
   const found = await engine.xfrmPolicies();
   const policies: XfrmPolicyId[] = [];
   for (let index = 0; index < found.count; index += 1) {
     const ifId = found.ifIds[index] as number;
-    if (!ours.includes(ifId)) continue;
+    const isOurs = ifId === 0 ? standing.some((one) => isPolicyOf(one, found, index)) : OURS.includes(ifId);
+    if (!isOurs) continue;
     const direction = found.directions[index] as 0 | 1 | 2;
     const mark = { mark: found.marks[index] as number, markMask: found.markMasks[index] as number };
     policies.push({ direction, index: found.indexes[index] as number, ifId, ...mark });
   }
   await remove(engine, { policies });
+}
+
+/** It has the connection's number and its pair of subnets, in one of the two directions. */
+function isPolicyOf({ connection, reqid }: Standing, policies: XfrmPolicies, index: number): boolean {
+  if (connection.ifId !== null || policies.templateReqids[index] !== reqid) return false;
+  const pair = [selectorAt(policies.sources, index), selectorAt(policies.destinations, index)].sort().join();
+  return pair === [connection.localClient, connection.remoteClient].sort().join();
+}
+
+/** Family (4 or 6), prefix length, and the address in 16 bytes. */
+function selectorAt(column: Uint8Array, index: number): string {
+  const [, length, ...address] = column.subarray(index * SELECTOR_BYTES, (index + 1) * SELECTOR_BYTES);
+  return `${ipFromBytes(Uint8Array.from(address))}/${length}`;
 }
 
 async function remove(engine: Engine, what: XfrmDeletions): Promise<void> {

@@ -44,6 +44,11 @@ export class Switchboard {
     return this.#standing.size;
   }
 
+  /** Of every peer's. */
+  get all(): Iterable<Standing> {
+    return this.#standing.values();
+  }
+
   /** As an earlier agent left it. */
   adopt({ standing, pending }: Book, stands: boolean): void {
     for (const { connection, reqid } of standing) {

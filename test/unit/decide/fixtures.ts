@@ -49,6 +49,7 @@ export interface GatewayOptions {
   readonly key?: PublicKey | null;
   readonly probeAddress?: string | null;
   readonly corax?: string | null;
+  readonly onePlane?: boolean;
   readonly ipv6?: HostPort | null;
   readonly created?: number | null;
   readonly mapped?: HostPort | null;
@@ -76,6 +77,7 @@ export function gateway(number: number, options: GatewayOptions = {}): Gateway {
     publicKey: options.key === undefined ? keyOf(number) : options.key,
     probeAddress: options.probeAddress === null ? null : ip(options.probeAddress ?? `10.${high}.${low}.1`),
     corax: options.corax === undefined ? '0.1.0' : options.corax,
+    onePlane: options.onePlane ?? false,
     ipv6: options.ipv6 ?? null,
     config: options.config ?? {},
   };
@@ -120,6 +122,7 @@ export function siteFacts(own: Gateway, relays: readonly Gateway[], more: Partia
   return {
     node: site.endpoint.nodeName,
     driver: 'wireguard',
+    onePlane: false,
     self: site,
     role: site.endpoint.underNat ? 'edge' : 'relay',
     overlay: null,

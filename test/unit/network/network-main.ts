@@ -15,6 +15,7 @@ const firewall = (more: Partial<FirewallItem>): FirewallItem => ({
   relaying: false,
   localSubnets: [],
   devices: ['raven-wg0'],
+  byPolicy: false,
   overlay: null,
   ...more,
 });
@@ -32,6 +33,12 @@ const firewalls: Record<string, FirewallItem> = {
     localSubnets: [prefix('10.1.0.0/24')],
     devices: both,
     overlay: { device: 'raven0', marks: both, source: null },
+  }),
+  'relay by policy': firewall({ relaying: true, localSubnets: [prefix('10.200.1.0/24')], byPolicy: true }),
+  'gateway by policy': firewall({
+    localSubnets: [prefix('10.1.0.0/24')],
+    byPolicy: true,
+    overlay: { device: 'raven0', marks: ['raven-wg0'], source: null },
   }),
   member: firewall({
     localSubnets: [prefix('10.1.0.0/24')],

@@ -41,6 +41,8 @@ describe('the kernel, in a network namespace of its own', () => {
       'edge without relays': ok,
       relay: ok,
       gateway: ok,
+      'relay by policy': ok,
+      'gateway by policy': ok,
       member: ok,
       changed: {
         same: true,
@@ -276,6 +278,7 @@ describe('the network, as an engine tells of it', () => {
       relaying: false,
       localSubnets: site.subnets,
       devices: ['raven-wg0'],
+      byPolicy: false,
       overlay: null,
     } as const;
     const results = await network.apply([

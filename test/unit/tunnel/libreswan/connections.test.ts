@@ -10,6 +10,7 @@ const PART: IpsecPart = {
   localName: ip('192.168.1.2'),
   remoteName: ip('203.0.113.1'),
   subnets: [prefix('10.1.0.0/24')],
+  ifId: 4500,
   local: 'own',
   remote: 'carried',
   initiates: true,

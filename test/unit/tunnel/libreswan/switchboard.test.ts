@@ -20,6 +20,7 @@ function peer(number: number): PeerItem {
     localName: ip('192.168.1.2'),
     remoteName: ip(`192.168.9.${number}`),
     subnets: [prefix('10.1.0.0/24')],
+    ifId: 4501,
     local: 'own',
     remote: 'carried',
     initiates: true,

@@ -8,7 +8,7 @@ import { codeOf } from '#src/errors.js';
 import { Secret } from '#src/model/secret.js';
 import type { NativeError, PlutoCommand } from '#src/native.js';
 import { readBook, writeBook } from '#src/tunnel/libreswan/book.js';
-import { deviceFailure } from '#src/tunnel/libreswan/libreswan.js';
+import { deviceFailure } from '#src/tunnel/libreswan/devices.js';
 import { LogWatch, refusedIn } from '#src/tunnel/libreswan/log-watch.js';
 import { refusalIn } from '#src/tunnel/libreswan/pluto-client.js';
 import { plutoFiles, secretsText } from '#src/tunnel/libreswan/pluto-files.js';
@@ -54,7 +54,10 @@ test('a state folder too deep for a socket is told at the start', () => {
 
 test('a kernel that cannot have the devices: what it lacks is said', () => {
   const failure = (errnoName: string) => Object.assign(new Error('RTM_NEWLINK'), { errnoName }) as NativeError;
-  assert.match(deviceFailure(failure('EOPNOTSUPP')).message, /no XFRM interfaces .*--driver libreswan/);
+  assert.match(
+    deviceFailure(failure('EOPNOTSUPP')).message,
+    /neither XFRM interfaces .* nor dummy devices .*--driver libreswan/,
+  );
   assert.equal(deviceFailure(failure('EPERM')).message, 'RTM_NEWLINK');
 });
 
