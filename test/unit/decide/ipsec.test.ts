@@ -4,6 +4,7 @@ import { siteItems } from '#src/decide/desired.js';
 import { healthOf, owedHealth } from '#src/decide/health.js';
 import { ipsecPart } from '#src/decide/ipsec.js';
 import { decideRemote, relationTo } from '#src/decide/remote.js';
+import { wouldChange } from '#src/decide/would-change.js';
 import type { SiteFacts } from '#src/model/facts.js';
 import type { Gateway } from '#src/model/gateway.js';
 import { asSite, gateway, ip, peerFacts, prefix, probeFacts, relay, SYMMETRIC, siteFacts, UNSEEN } from './fixtures.js';
@@ -51,6 +52,12 @@ test('who stands for what on the relay plane, and who begins', () => {
       'own carried waits',
     ],
   ];
+  const bare = { onePlane: true };
+  const bareHub = hub(2, bare);
+  cases.push(
+    ['an edge to a central relay without XFRM interfaces', edge(1), [bareHub], bareHub, 'own carried begins'],
+    ['the central relay to an edge without', hub(2), relays, edge(1, bare), 'edges carried waits'],
+  );
   for (const [what, own, some, remote, expected] of cases) {
     const part = ipsecPart(facts(own, some), asSite(remote), 'relay');
     assert.equal(`${part?.local} ${part?.remote} ${part?.initiates ? 'begins' : 'waits'}`, expected, what);
@@ -132,6 +139,53 @@ test('a tunnel to a relay whose probes are lost is made anew, unless something s
   }
   const { wakeAt } = decide(edge(1), hub(1), now - 2_000, 3);
   assert.deepEqual(deeds(edge(1), hub(1), now - 2_000, 9, 9, wakeAt), ['re-add']);
+});
+
+test('without XFRM interfaces, pairs of subnets with whomever, by no interface', () => {
+  const parts = [
+    ipsecPart(facts(edge(1), [hub(2)], { onePlane: true }), asSite(hub(2)), 'relay'),
+    ipsecPart(facts(hub(2), [hub(2)], { onePlane: true }), asSite(edge(1)), 'relay'),
+    ipsecPart(facts(edge(1), [hub(2)]), asSite(hub(2)), 'relay'),
+  ];
+  assert.deepEqual(
+    parts.map((part) => [part?.ifId, part?.local, part?.remote]),
+    [
+      [null, 'own', 'carried'],
+      [null, 'edges', 'carried'],
+      [4500, 'own', 'any'],
+    ],
+  );
+});
+
+test('a node without XFRM interfaces has one device, and its firewall goes by IPsec itself', () => {
+  const items = siteItems(facts(edge(1), [hub(1)], { onePlane: true }));
+  assert.deepEqual(
+    items.flatMap((item) => (item.kind === 'device' ? [item.name] : [])),
+    ['ipsec4500'],
+  );
+  const found = items.flatMap((item) => (item.kind === 'firewall' ? [item.byPolicy, ...item.devices] : []));
+  assert.deepEqual(found, [true, 'ipsec4500']);
+});
+
+test('whose kernel leaves one plane: nobody tries directly, and says why and what would change it', () => {
+  const bare = { onePlane: true };
+  const cases: Array<[what: string, site: SiteFacts, remote: Gateway, lacking: string]> = [
+    ['own', facts(edge(1), [hub(1)], bare), edge(2), 'this node'],
+    ["the other's", facts(edge(1), [hub(1)]), edge(2, bare), 'node node-2'],
+    ["the relay's", facts(edge(1), [hub(1, bare)]), edge(2), 'the central relay'],
+  ];
+  for (const [what, site, remote, lacking] of cases) {
+    const { path, items } = decideRemote(site, remote, null, UNSEEN, 1_800_000_000_000);
+    assert.equal(path?.state, 'relayed', what);
+    assert.ok(path?.reason.includes(`the kernel of ${lacking} has no XFRM interfaces`), path?.reason);
+    assert.ok(!items.some((item) => item.kind === 'peer'), what);
+    assert.deepEqual(wouldChange(site, remote, path, UNSEEN, 1_800_000_000_000), [
+      `XFRM interfaces in the kernel of ${lacking} (module xfrm_interface)`,
+    ]);
+  }
+  const another = facts(edge(1), [hub(1), hub(2)]);
+  const { path } = decideRemote(another, edge(2), null, UNSEEN, 1_800_000_000_000);
+  assert.equal(path?.state, 'punching', 'else as ever');
 });
 
 test("with raven's relay there is one plane", () => {

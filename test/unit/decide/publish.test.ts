@@ -49,6 +49,7 @@ describe('what a node says of its own endpoint', () => {
     ['nothing when all is told', { config: told }, { nat: nat(PORT) }, null],
     ['all of config when none is there', {}, {}, { config: told }],
     ['only what differs', { config: { ...told, corax: '8', other: 'x' } }, {}, { config: { corax: '9' } }],
+    ['that there is one plane', { config: told }, { onePlane: true }, { config: { corax: '9 one-plane' } }],
     ['another NAT type', { config: told }, { nat: nat(SYMMETRIC) }, { natType: SYMMETRIC }],
     ['no NAT type while none is known', { config: told, natType: null }, { nat: nat(null) }, null],
     ['that its probe address is none', { config: told }, { probeAddress: null }, { config: { probeAddress: '' } }],

@@ -87,6 +87,7 @@ describe('a Gateway that is believed', () => {
           probeAddress: '10.244.1.1',
           mapped: null,
           corax: '0.1.0 direct',
+          onePlane: false,
           ipv6: null,
           config: { publicKey: KEY, probeAddress: '10.244.1.1', corax: '0.1.0 direct', other: 'kept' },
         },
@@ -113,6 +114,20 @@ describe('a Gateway that is believed', () => {
       config(input).coraxIPv6 = '[2001:db8::2]:4501';
     });
     assert.deepEqual(gateway.active?.ipv6, { ip: '2001:db8::2', port: 4501 });
+  });
+
+  test('an agent whose kernel leaves it one plane says so among the words of its version', () => {
+    for (const [corax, expected] of [
+      ['0.1.0 libreswan one-plane', true],
+      ['0.1.0 libreswan', false],
+      ['0.1.0 not-one-plane', false],
+      [undefined, false],
+    ] as const) {
+      const gateway = accept((input) => {
+        config(input).corax = corax;
+      });
+      assert.equal(gateway.active?.onePlane, expected, corax);
+    }
   });
 
   test('what is absent, null or empty text is unset, not refused', () => {

@@ -90,9 +90,19 @@ test('which connections follow from peers and what they carry', () => {
   for (const [what, peers, items, expected] of cases) assert.deepEqual(names(peers, items), expected, what);
 });
 
+test('without an interface a connection has no if_id, and is another than the one with', () => {
+  const items = carries(1, 'relay', '10.2.0.0/24');
+  const [bare] = connectionsOf([peer(1, { ifId: null })], items).values();
+  const [bound] = connectionsOf([peer(1)], items).values();
+  assert.ok(bare && bound);
+  assert.deepEqual([plutoConnection(bare, 7).ifId, plutoConnection(bound, 7).ifId], [null, 4500]);
+  assert.equal(bare.name, bound.name);
+  assert.ok(!sameConnection(bare, bound), 'it is made anew where the kernel has them, or has lost them');
+});
+
 test('who begins says where to, and only it; the other takes whoever has the ID', () => {
   const items = carries(1, 'direct', '10.2.0.0/24');
-  const [begins] = connectionsOf([{ ...peer(1, {}, 'direct'), endpoint: at('198.51.100.7', 31_320) }], items).values();
+  const [begins] = connectionsOf([{ ...peer(1, { ifId: 4501 }, 'direct'), endpoint: at('198.51.100.7', 31_320) }], items).values();
   const [waits] = connectionsOf([peer(1, { initiates: false, fixedPort: true }, 'direct')], items).values();
   assert.ok(begins && waits);
   assert.ok(!sameConnection(begins, waits) && sameConnection(begins, { ...begins }));
