@@ -102,7 +102,10 @@ test('without an interface a connection has no if_id, and is another than the on
 
 test('who begins says where to, and only it; the other takes whoever has the ID', () => {
   const items = carries(1, 'direct', '10.2.0.0/24');
-  const [begins] = connectionsOf([{ ...peer(1, { ifId: 4501 }, 'direct'), endpoint: at('198.51.100.7', 31_320) }], items).values();
+  const [begins] = connectionsOf(
+    [{ ...peer(1, { ifId: 4501 }, 'direct'), endpoint: at('198.51.100.7', 31_320) }],
+    items,
+  ).values();
   const [waits] = connectionsOf([peer(1, { initiates: false, fixedPort: true }, 'direct')], items).values();
   assert.ok(begins && waits);
   assert.ok(!sameConnection(begins, waits) && sameConnection(begins, { ...begins }));
