@@ -12,6 +12,9 @@ import type { History } from './history.js';
 import { peerStatus } from './report.js';
 import type { Untold } from './untold.js';
 
+const ONE_PLANE =
+  'this kernel has no XFRM interfaces (module xfrm_interface, Linux 4.19 or later): one plane, all goes by the relay';
+
 /** All who know something of it. */
 export interface Sources {
   readonly config: AgentConfig;
@@ -73,6 +76,7 @@ function headOf({ config, agent, store, untold }: Sources): Head {
       lastError: health.lastError?.message ?? null,
     },
     errors: [...errors(agent, store), ...untold.errors(Date.now())],
+    remarks: site.onePlane ? [ONE_PLANE] : [],
   };
 }
 

@@ -120,6 +120,7 @@ export function world(peers: PeerStatus[] = evening(), more: Partial<Head> = {})
       },
       store: { kind: 'kubernetes', synced: true, lastError: null },
       errors: [],
+      remarks: [],
       ...more,
     },
     head: () => made.status,

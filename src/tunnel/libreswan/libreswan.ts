@@ -17,9 +17,6 @@ import { peerKey, Roster, summary } from './roster.js';
 import { SaLedger } from './sa-ledger.js';
 import { Switchboard } from './switchboard.js';
 
-const ONE_PLANE =
-  'this kernel has no XFRM interfaces (module xfrm_interface, Linux 4.19 or later): one plane, everything goes by the relay';
-
 export interface LibreswanParts {
   readonly engine: Engine;
   /** Absolute. */
@@ -145,7 +142,6 @@ export class LibreswanDriver implements TunnelDriver {
     const { trouble, client } = this.#keeper;
     const found: DriverProblem[] = [];
     if (trouble !== null) found.push({ code: 'CORAX_PLUTO', message: trouble.message, since: trouble.since });
-    if (this.#onePlane) found.push({ code: 'CORAX_PLUTO', message: ONE_PLANE, since: null });
     if (client.warning !== null) found.push({ code: 'CORAX_PLUTO', message: client.warning, since: null });
     for (const { from, times, since } of this.#log.rogues) {
       const message = `refused ${times} time${times === 1 ? '' : 's'}: ${from}, with another pre-shared key or an ID of nobody`;

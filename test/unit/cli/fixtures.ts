@@ -65,6 +65,7 @@ export function edgeStatus(changes: Partial<Status> = {}): Status {
       }),
     ],
     errors: [],
+    remarks: [],
     ...changes,
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import type { Terminal } from '#src/cli/output.js';
+import { isDegraded } from '#src/cli/status.js';
 import { renderStatus } from '#src/cli/status-view.js';
 import type { PeerStatus } from '#src/model/status.js';
 import { byUrgency, type Urgency, urgencyOf } from '#src/model/urgency.js';
@@ -32,6 +33,12 @@ paths  2 gateways: 1 on the relay, 1 direct
   gw-b        direct             54.7 ms    37.4 ms   <1 %        9 s     60 s
     direct answers in 37.4 ms, relay in 54.7 ms`,
   );
+});
+
+test('what should be known though nothing is wrong', () => {
+  const remarked = edgeStatus({ remarks: ['one plane'] });
+  assert.equal(renderStatus(remarked, plain, NOW).split('\n')[4], 'note   one plane');
+  assert.equal(isDegraded(remarked), isDegraded(edgeStatus()));
 });
 
 test('how the NAT gives out ports, where it is known', () => {

@@ -20,7 +20,7 @@ interface Fact {
   readonly bad?: boolean;
 }
 
-function showFacts({ nat, store, driver, startedAt }: HeadView, now: number): void {
+function showFacts({ nat, store, driver, startedAt, remarks }: HeadView, now: number): void {
   const behaviour = [
     nat.mapping === null ? [] : [`mapping ${nat.mapping}`],
     nat.filtering === null ? [] : [`filtering ${nat.filtering}`],
@@ -34,7 +34,11 @@ function showFacts({ nat, store, driver, startedAt }: HeadView, now: number): vo
       small: store.lastError ?? '',
       bad: store.lastError !== null || !store.synced,
     },
-    { label: 'Agent', value: `up ${formatDuration(Math.max(0, now - startedAt))}`, small: driver },
+    {
+      label: 'Agent',
+      value: `up ${formatDuration(Math.max(0, now - startedAt))}`,
+      small: [driver, ...remarks].join('; '),
+    },
   ];
   const list = byId('facts');
   if (list.childElementCount === 0) {
