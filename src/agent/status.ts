@@ -76,7 +76,7 @@ function headOf({ config, agent, store, untold }: Sources): Head {
       lastError: health.lastError?.message ?? null,
     },
     errors: [...errors(agent, store), ...untold.errors(Date.now())],
-    remarks: site.onePlane ? [ONE_PLANE] : [],
+    ...(site.onePlane ? { remarks: [ONE_PLANE] } : {}),
   };
 }
 

@@ -31,7 +31,7 @@ function renderHead(status: Status, terminal: Terminal, now: number): string {
     ...profileLines(nat.profile),
   ];
   if (nat.portMapping) lines.push(['router', describeMapping(nat.portMapping)]);
-  for (const remark of status.remarks) lines.push(['note', remark]);
+  for (const remark of status.remarks ?? []) lines.push(['note', remark]);
   const indent = ' '.repeat(LABEL_WIDTH);
   const line = (label: string, value: string) =>
     wrap(`${label.padEnd(LABEL_WIDTH - 1)} ${value}`, terminal.columns, indent);

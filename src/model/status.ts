@@ -113,7 +113,7 @@ export const statusSchema = z
       .describe('what was sent to the kernel since the start'),
     peers: z.array(peer),
     errors: z.array(problem),
-    remarks: z.array(z.string()).default([]).describe('what should be known of this node, though nothing is wrong'),
+    remarks: z.array(z.string()).optional().describe('what should be known of this node, though nothing is wrong'),
   })
   .meta({ title: 'corax status' });
 

@@ -120,7 +120,6 @@ export function world(peers: PeerStatus[] = evening(), more: Partial<Head> = {})
       },
       store: { kind: 'kubernetes', synced: true, lastError: null },
       errors: [],
-      remarks: [],
       ...more,
     },
     head: () => made.status,

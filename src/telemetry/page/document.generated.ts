@@ -1,5 +1,5 @@
 // Made of page.html, page.css and client/ by npm run generate: change it there.
-export const SCRIPT_HASH = 'sha256-ywRJfm2WKzsZQX5VKH5750FfUubnKDou/Q7wgO/wHE8=';
+export const SCRIPT_HASH = 'sha256-Qq4ioh6R+8lZGuQYg9tvU+z9BsToLdvMbUnvAKL7nd0=';
 export const STYLE_HASH = 'sha256-y5+JGMRNVK+x7J6VwvGn1ZTfuXgpnKVuZ9dgx3q73HE=';
 export const PAGE = `<!doctype html>
 <html lang="en">
@@ -817,7 +817,7 @@ footer {
     showFacts(head, now);
     showErrors(head.errors, head.errorCount, now);
   }
-  function showFacts({ nat, store, driver, startedAt, remarks }, now) {
+  function showFacts({ nat, store, driver, startedAt, remarks = [] }, now) {
     const behaviour = [
       nat.mapping === null ? [] : [\`mapping \${nat.mapping}\`],
       nat.filtering === null ? [] : [\`filtering \${nat.filtering}\`]
@@ -831,7 +831,11 @@ footer {
         small: store.lastError ?? "",
         bad: store.lastError !== null || !store.synced
       },
-      { label: "Agent", value: \`up \${formatDuration(Math.max(0, now - startedAt))}\`, small: [driver, ...remarks].join("; ") }
+      {
+        label: "Agent",
+        value: \`up \${formatDuration(Math.max(0, now - startedAt))}\`,
+        small: [driver, ...remarks].join("; ")
+      }
     ];
     const list = byId("facts");
     if (list.childElementCount === 0) {

@@ -65,7 +65,6 @@ export function edgeStatus(changes: Partial<Status> = {}): Status {
       }),
     ],
     errors: [],
-    remarks: [],
     ...changes,
   };
 }

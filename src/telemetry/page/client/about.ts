@@ -20,7 +20,7 @@ interface Fact {
   readonly bad?: boolean;
 }
 
-function showFacts({ nat, store, driver, startedAt, remarks }: HeadView, now: number): void {
+function showFacts({ nat, store, driver, startedAt, remarks = [] }: HeadView, now: number): void {
   const behaviour = [
     nat.mapping === null ? [] : [`mapping ${nat.mapping}`],
     nat.filtering === null ? [] : [`filtering ${nat.filtering}`],
