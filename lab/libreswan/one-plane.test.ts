@@ -81,9 +81,11 @@ async function kindOf(node: LabNode): Promise<string> {
     .join();
 }
 
+/** Of all SAs, whatever they hang on; one of 0 is none (see sas.ts). */
 async function spis(node: LabNode): Promise<string[]> {
   const { stdout } = await node.exec(['ip', 'xfrm', 'state']);
-  return [...stdout.matchAll(/spi (0x[0-9a-f]+)/g)].map(([, spi]) => spi ?? '').sort();
+  const all = [...stdout.matchAll(/spi (0x[0-9a-f]+)/g)].map(([, spi]) => spi ?? '');
+  return all.filter((spi) => Number(spi) !== 0).sort();
 }
 
 /** Counts what leaves the node: by the tunnel, and from pods in the clear. */
@@ -144,6 +146,8 @@ test('pluto ends under traffic, by itself or killed: back by itself, and no pack
     await act();
     await lab.waitFor(() => a.plutoPid !== null && a.plutoPid !== pid, { what: 'another pluto', timeoutMs: LONG_MS });
     await heard(pings, 'the pods reach each other again');
+    // In and out, to the relay's subnet and to the other edge's: what the pluto before has left there goes.
+    await lab.waitFor(async () => (await spis(a)).length === 4, { what: 'one pair of SAs each', timeoutMs: LONG_MS });
   }
   await pings.stop();
   const { tunnel, clear } = await seen();

@@ -8,7 +8,7 @@ import type { DeviceItem } from '../../model/item.js';
 import { DRIVER_DEVICES, IF_IDS, PLANES } from '../../model/names.js';
 import type { Engine, Link, NativeError, NetworkOp } from '../../native.js';
 
-export const NAMES = DRIVER_DEVICES.libreswan;
+const NAMES = DRIVER_DEVICES.libreswan;
 /** Beside the planes' own; never there for longer than it takes to see whether it can be made. */
 const TRIAL = { name: 'ipsec4499', ifId: 4499 } as const;
 
