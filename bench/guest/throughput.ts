@@ -99,6 +99,7 @@ async function setUpEnd(who: string, end: number): Promise<void> {
     relaying: false,
     localSubnets: [parsePrefix(`10.9.${end}.0/24`) as Prefix],
     devices: [DEVICES.relay, DEVICES.direct],
+    watchesTraffic: false,
     overlay: null,
   });
   await inside(['nft', '-j', '-f', '-'], firewall);

@@ -32,6 +32,7 @@ import { Remotes } from './remotes.js';
 import { isOpenings, Rendezvous } from './rendezvous.js';
 import { chooseProbeAddress, isCentral, sameForRemotes, siteFacts } from './site.js';
 import type { Story } from './story.js';
+import { TrafficWatch } from './traffic.js';
 import { SITE, World } from './world.js';
 
 export class Agent {
@@ -52,6 +53,7 @@ export class Agent {
   readonly #executor: Executor;
   readonly #handshakes: Handshakes;
   readonly #observer: Observer;
+  readonly #traffic: TrafficWatch;
   readonly #publisher: Publisher;
   readonly #loop: Loop;
   readonly #handingOver = new HandingOver(() => this.#refresh());
@@ -156,6 +158,15 @@ export class Agent {
       failed: story.trouble,
       worked: story.overcome,
     });
+    this.#traffic = new TrafficWatch({
+      network: this.#network,
+      remotes: this.remotes,
+      holderOf: (ip) => this.gateways.holderOf(ip),
+      watched: () => this.world.watchesTraffic,
+      mark: (owner) => this.#loop.mark(owner),
+      failed: story.trouble,
+      worked: story.overcome,
+    });
     this.#site = this.#gather();
   }
 
@@ -173,6 +184,7 @@ export class Agent {
     await this.#parts.store.start((batch) => this.#onBatch(batch));
     this.nat.start();
     this.#observer.start();
+    this.#traffic.start();
   }
 
   /** All that the engine hears by; what is open stays as it is, except for the raw socket, which is opened anew. */
@@ -185,7 +197,8 @@ export class Agent {
     this.#handingOver.stop();
     this.#publisher.stop();
     const { store } = this.#parts;
-    await Promise.all([this.nat.stop(), this.portMapper.stop(), this.#observer.stop(), store.stop(), this.#first]);
+    await Promise.all([this.nat.stop(), this.portMapper.stop(), this.#traffic.stop(), this.#observer.stop()]);
+    await Promise.all([store.stop(), this.#first]);
     await this.#loop.stop();
     this.#parts.driver.stop?.();
   }

@@ -53,6 +53,7 @@ const UNKNOWN_FIREWALL: Item = {
   relaying: false,
   localSubnets: [],
   devices: [],
+  watchesTraffic: false,
   overlay: null,
 };
 

@@ -17,6 +17,7 @@ import {
   UNREACHABLE_METRIC,
 } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
+import { isOnDemand } from './demand.js';
 import { ipsecPart } from './ipsec.js';
 import { gatewayMarks, memberItems, overlayItems } from './members.js';
 import { type PathMemory, planeOf, wantsPeer } from './path.js';
@@ -105,6 +106,7 @@ function firewall(site: SiteFacts, planes: readonly Plane[]): Item {
     relaying: site.role === 'relay',
     localSubnets: site.subnets,
     devices,
+    watchesTraffic: isOnDemand(site),
     overlay: gatewayMarks(site.overlay, devices),
   };
 }

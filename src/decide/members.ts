@@ -108,6 +108,7 @@ export function memberItems(site: SiteFacts, overlay: Overlay, mtu: number): Ite
     relaying: false,
     localSubnets: site.subnets,
     devices: [OVERLAY.device],
+    watchesTraffic: false,
     overlay: { device: OVERLAY.device, marks: [], source: site.probeAddress },
   });
   return items;

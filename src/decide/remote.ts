@@ -3,11 +3,11 @@ import { formatHostPort, type HostPort, isIpv4, sameHostPort } from '../model/ad
 import type { PlaneFacts, RemoteFacts, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { Item } from '../model/item.js';
-import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import type { NatType } from '../model/nat.js';
 import type { OpeningMemory } from '../model/opening.js';
 import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
+import { askedUntil } from './demand.js';
 import { hasDirectPlane, neighbourItems, peer as peerItem, remoteEdgeItems } from './desired.js';
 import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
 import { natVerdict, openedOf, openingDeeds, openingOf, outsideItems } from './hard-nat.js';
@@ -192,9 +192,11 @@ function decideEdge(
     // What was opened is open: a packet from the tunnel's own port would open another way.
     return openedOf(facts) === null ? punch(remote, deed.ttl) : [];
   });
+  const until = askedUntil(site, facts, now);
   // An opening is decided before the path: what the path came to, it has to see.
   const moved = opening !== null && decision.memory.state !== memory.state;
-  const wakeAt = Math.min(decision.wakeAt, opening?.wakeAt ?? Number.POSITIVE_INFINITY, moved ? now + 1 : Infinity);
+  const again = [opening?.wakeAt ?? Infinity, moved ? now + 1 : Infinity, until > now ? until + 1 : Infinity];
+  const wakeAt = Math.min(decision.wakeAt, ...again);
   const said = opening === null ? [] : openingDeeds(remote, opening);
   const memories = { path: decision.memory, opening: opening?.memory ?? null };
   return { items, deeds: [...said, ...deeds], wakeAt, complaint: null, ...memories };
@@ -202,7 +204,7 @@ function decideEdge(
 
 function decideOpeningOf(site: SiteFacts, remote: Site, path: PathMemory, facts: RemoteFacts, now: number) {
   const types = [ownNatType(site), remote.endpoint.natType] as const;
-  const mayTry = forbidden(site) === null;
+  const mayTry = forbidden(site) === null && askedUntil(site, facts, now) > now;
   return openingOf(site, remote, facts, path, { now, pair: pairName(site.publicKey, remote.key), types, mayTry });
 }
 
@@ -229,6 +231,7 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
     now,
     pair: pairName(site.publicKey, remote.key),
     verdict: verdict(site, remote, localType, facts),
+    asked: askedUntil(site, facts, now) > now,
     target: opened?.target ?? placesToTry(site, remote)[0] ?? null,
     waitingFor: global === null ? waitingFor(own?.hole ?? null, hole) : null,
     fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan]), ...(global === null ? [] : [own?.ipv6, global])]
@@ -259,8 +262,6 @@ function verdict(site: SiteFacts, remote: Site, localType: PathTypes, facts: Rem
 /** Why this node has no direct plane to anybody; null where it has. */
 function forbidden(site: SiteFacts): string | null {
   if (!hasDirectPlane(site)) return 'direct paths are switched off (--direct none)';
-  if (site.direct === 'auto' && site.crowded)
-    return `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`;
   const central = centralRelay(site.relays);
   if (site.driver === 'libreswan' && central !== null && !isCorax(central.endpoint))
     return "the central relay is raven-agent's: with libreswan that leaves one plane";

@@ -44,6 +44,8 @@ export interface FirewallItem {
   /** Pod subnets of the own site: what leaves them by a tunnel keeps its source. */
   readonly localSubnets: readonly Prefix[];
   readonly devices: readonly string[];
+  /** Remember whom there is traffic with. */
+  readonly watchesTraffic: boolean;
   /** For the other nodes of the own gateway; null without any. */
   readonly overlay: {
     readonly device: string;
@@ -216,6 +218,7 @@ function sameIpsec(a: IpsecPart | undefined, b: IpsecPart | undefined): boolean 
 function sameFirewall(a: FirewallItem, b: FirewallItem): boolean {
   return (
     a.relaying === b.relaying &&
+    a.watchesTraffic === b.watchesTraffic &&
     JSON.stringify(a.overlay) === JSON.stringify(b.overlay) &&
     sameList(a.relays, b.relays, sameHostPort) &&
     sameList(a.localSubnets, b.localSubnets, Object.is) &&
