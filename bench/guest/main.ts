@@ -17,6 +17,7 @@ import { ForkedWg, Program } from './programs.js';
 import { readStates } from './sas.js';
 import { agentStart } from './start.js';
 import { throughput } from './throughput.js';
+import { lookAtTraffic } from './traffic.js';
 
 const [programs = '{}', tasks = '[]'] = process.argv.slice(2);
 await run(['modprobe', 'wireguard'], { allowFailure: true });
@@ -92,6 +93,8 @@ async function turn(task: Task, who: string): Promise<number[]> {
       return readStates(engine, who, peers, times);
     case 'agent starts':
       return agentStart(engine, peers, times);
+    case 'look at the traffic':
+      return lookAtTraffic(engine, peers, times);
     case 'TCP through a tunnel':
       return throughput(who, times);
     case 'edges appear':

@@ -77,7 +77,7 @@ async function setUpEnd(who: string, end: number): Promise<void> {
   const inside = (words: readonly string[], input = '') =>
     run(['ip', 'netns', 'exec', name, ...(input === '' ? [] : piped), ...words], { input });
   const other = 1 - end;
-  const direct = who === 'corax, direct plane';
+  const direct = who === 'corax, direct plane' || who === 'corax, on demand';
   const device = direct ? DEVICES.direct : DEVICES.relay;
   const listen = String(direct ? DIRECT_PORT : TUNNEL_PORT);
   const peer = ['peer', publicKeyOf(privateKey(other)), 'allowed-ips', `10.9.${other}.0/24`];
@@ -99,7 +99,7 @@ async function setUpEnd(who: string, end: number): Promise<void> {
     relaying: false,
     localSubnets: [parsePrefix(`10.9.${end}.0/24`) as Prefix],
     devices: [DEVICES.relay, DEVICES.direct],
-    watchesTraffic: false,
+    watchesTraffic: who === 'corax, on demand',
     overlay: null,
   });
   await inside(['nft', '-j', '-f', '-'], firewall);

@@ -9,6 +9,7 @@ import { judge, median, number, spread, verdictText } from '../../../bench/repor
 import { groupName, groups, markdown, type Results } from '../../../bench/report/markdown.js';
 import { plot } from '../../../bench/report/svg.js';
 import { merged } from '../../../bench/report/write.js';
+import { readDirect, readFirstPacket, saidOfDirect, saidOfFirstPacket } from '../../../lab/traffic/direct-times.js';
 
 const subject = { case: 'c', what: 'work', scale: 10 } as const;
 const figure = (who: string, values: readonly number[], more: Partial<Figure> = {}): Figure => ({
@@ -82,6 +83,14 @@ test('every case has a name of its own, and bars are about what it measures', ()
       }
     }
   }
+});
+
+test('what the lab says of pairs that went direct is read again', () => {
+  const times = { pair: 'linux with linux', seconds: [0.5, 12.25], sent: 90, lost: 2 };
+  assert.deepEqual(readDirect(saidOfDirect(times)), times);
+  assert.deepEqual(readFirstPacket(saidOfFirstPacket([1.5, 2])), [1.5, 2]);
+  for (const read of [readDirect, readFirstPacket]) assert.equal(read('direct in 40 ms'), null);
+  assert.equal(readFirstPacket(saidOfFirstPacket([Number.NaN, 2])), null, 'one end did not get there');
 });
 
 test('what is asked for', () => {
