@@ -27,7 +27,11 @@ const say = (line: string): void => {
 
 /** @returns whether all was done, and in the short run every bar met */
 async function bench({ cases, quick, wall, update, scales, minutes }: Wishes): Promise<boolean> {
-  const { programs, versions, missing } = await buildPeers(say);
+  const tasks = cases
+    .flatMap((each) => each.tasks?.(quick) ?? [])
+    .filter(({ scale }) => scales.length === 0 || scales.includes(scale));
+  const asked = new Set(tasks.flatMap(({ who, needs }) => [...who, ...(needs === undefined ? [] : [needs])]));
+  const { programs, versions, missing } = await buildPeers(asked, say);
   const figures: Figure[] = [];
   const failed: Failure[] = [];
   for (const each of scales.length > 0 ? [] : cases) {
@@ -39,9 +43,6 @@ async function bench({ cases, quick, wall, update, scales, minutes }: Wishes): P
       (error: unknown) => failed.push({ case: each.name, why: messageOf(error) }),
     );
   }
-  const tasks = cases
-    .flatMap((each) => each.tasks?.(quick) ?? [])
-    .filter(({ scale }) => scales.length === 0 || scales.includes(scale));
   const clocks = wall ? (['instructions', 'wall'] as const) : (['instructions'] as const);
   for (const clock of clocks) {
     // Who runs alone is compared with itself, and that needs no other clock.

@@ -81,6 +81,9 @@ export const FLOOR = 'raw C';
 /** The program that speaks for thousands of edges. */
 export const LOAD = 'load generator';
 
+/** Forks wg(8) for each scrape. */
+export const EXPORTER = 'prometheus_wireguard_exporter';
+
 /** What most programs in Node make their metrics with. */
 export const PROM_CLIENT = 'prom-client';
 

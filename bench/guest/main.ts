@@ -6,12 +6,13 @@
 import { messageOf } from '#src/errors.js';
 import { openEngine } from '#src/native.js';
 import { run } from '../../lab/process.js';
-import { LOAD, type Task } from '../model.js';
+import { EXPORTER, LOAD, type Task } from '../model.js';
 import { agentTask, scrapeTask } from './agent.js';
 import { type Contender, millisecondsSince, settle, type Work } from './contender.js';
 import { DEVICE, Device } from './device.js';
 import { edgesAppear, harvest } from './edges.js';
 import { say } from './events.js';
+import { scrapeByCorax, scrapeByExporter } from './exporter.js';
 import { OurDriver, OurEngine } from './ours.js';
 import { ForkedWg, Program } from './programs.js';
 import { readStates } from './sas.js';
@@ -87,6 +88,9 @@ async function turn(task: Task, who: string): Promise<number[]> {
       return who === 'corax' ? delta(peers, times) : contender(who).run(work('snapshot'));
     case 'harvest':
       return harvest(engine, device, peers, times, paths[LOAD] ?? '');
+    case 'scrape a device':
+      await device.holds(peers);
+      return who === EXPORTER ? scrapeByExporter(paths[who] ?? '', peers, times) : scrapeByCorax(engine, peers, times);
     case 'scrape':
       return scrapeTask(who, peers, times);
     case 'read SAs':

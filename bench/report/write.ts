@@ -40,7 +40,13 @@ export function merged(before: Results, results: Results, bars: readonly Bar[]):
   // What is done anew takes the place of what was done before, whether it comes to an end or not.
   const figures = [...before.figures.filter((figure) => !tried.has(workOf(figure))), ...results.figures];
   const failed = [...before.failed.filter(stillFailed), ...results.failed];
-  return { ...results, figures, failed, verdicts: judge(bars, figures) };
+  const versions = { ...before.machine.versions, ...results.machine.versions };
+  const stillMissing = Object.entries(before.missing).filter(([who]) => !(who in results.machine.versions));
+  return {
+    ...{ machine: { ...results.machine, versions }, quick: results.quick, figures, failed },
+    missing: { ...Object.fromEntries(stillMissing), ...results.missing },
+    verdicts: judge(bars, figures),
+  };
 }
 
 type Work = Pick<Figure, 'case' | 'what' | 'scale' | 'clock'>;

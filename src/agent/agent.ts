@@ -1,5 +1,6 @@
 /** The agent of a node: holds all state, and connects what observes, decides and acts. */
 import type { AgentConfig } from '../config.js';
+import { isOnDemand } from '../decide/demand.js';
 import { NodeAddresses } from '../decide/node-addresses.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
@@ -262,6 +263,7 @@ export class Agent {
     this.#protect();
     const before = this.#site;
     this.#site = this.#gather();
+    if (isOnDemand(this.#site) && !isOnDemand(before)) this.remotes.keepDirect(Date.now());
     if (this.#site.synced !== before.synced || !sameForRemotes(before, this.#site)) this.#loop.markAll();
     else this.#loop.mark(SITE);
     if (this.#site.synced) this.portMapper.follow(this.#site.role === 'edge' ? this.#router : null);

@@ -187,6 +187,12 @@ export class Remotes {
     return !isWithin(DEMAND_MS, trafficAt, now);
   }
 
+  /** Direct planes are on demand from now on: those that stand stay as long as if there had been traffic now. */
+  keepDirect(now: number): void {
+    for (const remote of this.#byName.values())
+      if (remote.path?.state === 'direct') remote.facts = { ...remote.facts, trafficAt: now };
+  }
+
   seeProbe(name: string, plane: Plane, probe: ProbeFacts | null): Remote | null {
     const remote = this.#byName.get(name);
     if (remote === undefined) return null;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Remotes } from '#src/agent/remotes.js';
 import { TrafficWatch } from '#src/agent/traffic.js';
+import { adoptedPath, newPath } from '#src/decide/path.js';
 import type { Ip } from '#src/model/address.js';
 import { busyIn } from '#src/network/traffic.js';
 import { gateway, ip } from '../decide/fixtures.js';
@@ -32,6 +33,16 @@ test('one packet or many, of one pod or several: its gateway is marked once, and
   await traffic.look();
   assert.deepEqual(marked, ['gw-2']);
   assert.ok((remotes.get('gw-2')?.facts.trafficAt ?? 0) > 0);
+});
+
+test('those that are direct when direct planes come to be on demand keep theirs', () => {
+  const { remotes } = watch(async () => []);
+  const other = remotes.put(gateway(3));
+  const remote = remotes.put(gateway(2));
+  remote.path = adoptedPath(1, 'f');
+  other.path = newPath(1);
+  remotes.keepDirect(77);
+  assert.deepEqual([remote.facts.trafficAt, other.facts.trafficAt], [77, undefined]);
 });
 
 test('nobody watches: the kernel is not asked; it fails: it is told, and the next look goes on', async () => {

@@ -153,6 +153,9 @@ test('a report made in several runs: what was measured anew is in place of what 
     after.verdicts.map(({ met }) => met),
     [false],
   );
+  const since = results([], { missing: {}, machine: { ...anew.machine, versions: { 'wgctrl-go': '2' } } });
+  const { machine, missing } = merged(after, since, []);
+  assert.deepEqual([machine.versions, missing], [{ 'raw C': '1', 'wgctrl-go': '2' }, {}]);
   const text = markdown(after, CASES, new Map());
   assert.equal(text.match(/Taken of corax old\./g)?.length, 1);
   assert.equal(text.match(/Taken of corax old \(20\), c \(10\)\./g)?.length, 1);
