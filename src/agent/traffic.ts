@@ -20,10 +20,14 @@ export interface TrafficParts {
  * opened from inside first (HOLD_BACK_MS).
  */
 const LOOK_MS = 250;
+/** Reading very many takes long: looking takes no more than a tenth of the time. */
+const REST = 9;
 const WHAT = 'look at the traffic';
 
 export class TrafficWatch {
   readonly #parts: TrafficParts;
+  /** How long the latest look took. */
+  #tookMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | null = null;
   #stopped = false;
@@ -36,7 +40,12 @@ export class TrafficWatch {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
       this.#looking = this.look().finally(() => this.start());
-    }, LOOK_MS);
+    }, this.waitMs);
+  }
+
+  /** Until the next look. */
+  get waitMs(): number {
+    return Math.max(LOOK_MS, this.#tookMs * REST);
   }
 
   async stop(): Promise<void> {
@@ -47,6 +56,8 @@ export class TrafficWatch {
 
   async look(): Promise<void> {
     const { network, remotes, holderOf, watched, mark, failed, worked } = this.#parts;
+    const began = performance.now();
+    this.#tookMs = 0;
     if (!watched()) return;
     try {
       const now = Date.now();
@@ -58,5 +69,6 @@ export class TrafficWatch {
     } catch (error) {
       failed(WHAT, error);
     }
+    this.#tookMs = performance.now() - began;
   }
 }

@@ -9,8 +9,8 @@ export const BUSY_SET = 'busy';
 
 /** Longer than two readings are apart. */
 const KEPT_S = 5;
-/** Those that find no place are met with again: what is read of so many takes milliseconds. */
-const MOST = 8_192;
+/** Reading costs by the element. Who finds no place finds one that somebody's time ran out on: it is not prolonged. */
+const MOST = 1_024;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -30,7 +30,7 @@ export const notProbes: readonly Json[] = [
 ];
 
 export function remember(field: 'saddr' | 'daddr'): Json {
-  return { set: { op: 'update', elem: { payload: { protocol: 'ip', field } }, set: `@${BUSY_SET}` } };
+  return { set: { op: 'add', elem: { payload: { protocol: 'ip', field } }, set: `@${BUSY_SET}` } };
 }
 
 /** From the answer to a question for the set. */

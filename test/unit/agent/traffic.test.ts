@@ -62,6 +62,19 @@ test('nobody watches: the kernel is not asked; it fails: it is told, and the nex
   assert.deepEqual([troubles, marked], [['Error: busy', 'worked'], ['gw-2']]);
 });
 
+test('a look that takes long is not had so often', async () => {
+  let tookMs = 0;
+  const { traffic } = watch(async () => {
+    const until = performance.now() + tookMs;
+    while (performance.now() < until);
+    return [];
+  });
+  assert.equal(traffic.waitMs, 250);
+  tookMs = 60;
+  await traffic.look();
+  assert.ok(traffic.waitMs >= 9 * tookMs, `${traffic.waitMs} ms`);
+});
+
 test('the answer of nft: elements with their time or without, and nothing that is none of ours', () => {
   const set = (name: string, elem: unknown) =>
     JSON.stringify({ nftables: [{ metainfo: {} }, { set: { name, elem } }] });
