@@ -1,5 +1,5 @@
 /** The report that a person reads; the JSON beside it has every run. */
-import type { Case, Clock, Failure, Figure, Taken } from '../model.js';
+import type { Case, Clock, Failure, Figure, Subject, Taken } from '../model.js';
 import { FLOOR } from '../model.js';
 import { median, number, spread, type Verdict, verdictText } from './figures.js';
 import type { Machine } from './machine.js';
@@ -43,6 +43,7 @@ export function markdown(results: Results, cases: readonly Case[], plots: Readon
       .join('; ')}`,
     ...Object.entries(missing).map(([who, why]) => `- Not there: ${who}: ${why}`),
     ...failed.map((failure) => `- Not done: ${failureText(failure)}`),
+    ...(quick ? [] : cases.flatMap((each) => notBegun(each, results)).map((line) => `- Not measured: ${line}`)),
     '',
     'Clocks:',
     '',
@@ -67,6 +68,24 @@ export function markdown(results: Results, cases: readonly Case[], plots: Readon
     for (const group of groups(own)) lines.push('', ...section(group, plots));
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** What a whole run would have. */
+function notBegun({ name, tasks, host }: Case, { figures, failed }: Results): string[] {
+  const own = figures.filter((figure) => figure.case === name);
+  const broken = failed.filter((failure) => failure.case === name);
+  const same = (a: Pick<Subject, 'what' | 'scale'>, b?: Pick<Subject, 'what' | 'scale'>): boolean =>
+    a.what === b?.what && a.scale === b.scale;
+  const left = (tasks?.(false) ?? []).filter(
+    (task) =>
+      !own.some((figure) => figure.clock === 'instructions' && same(task, figure)) &&
+      !broken.some((failure) => same(task, failure.task)),
+  );
+  const onHost = own.some(({ clock }) => clock !== 'instructions') || broken.some(({ task }) => task === undefined);
+  return [
+    ...left.map(({ what, scale }) => `${name}: ${what}, ${scale.toLocaleString('en')}`),
+    ...(host === undefined || onHost ? [] : [`${name}: what is measured on the host`]),
+  ];
 }
 
 /** One, or several and the scales that each was measured at. */

@@ -101,16 +101,19 @@ test('what is asked for', () => {
     cases.map(({ name }) => name),
     ['snapshot', 'edges'],
   );
-  assert.deepEqual(more, { quick: false, wall: false, update: true, scales: [10, 100], minutes: 180 });
+  assert.deepEqual(more, { quick: false, wall: false, update: true, host: false, scales: [10, 100], minutes: 180 });
   assert.deepEqual(parseWishes([]), {
-    cases: CASES,
-    quick: false,
-    wall: true,
-    update: false,
-    scales: [],
-    minutes: 180,
+    ...{ cases: CASES, quick: false, wall: true, update: false, host: false },
+    ...{ scales: [], minutes: 180 },
   });
-  for (const words of [['nothing'], ['--nothing'], ['--scale', 'x'], ['--minutes', '0'], ['--quick', '--update']]) {
+  for (const words of [
+    ['nothing'],
+    ['--nothing'],
+    ['--scale', 'x'],
+    ['--minutes', '0'],
+    ['--quick', '--update'],
+    ['--host', '--scale', '1'],
+  ]) {
     assert.ok(typeof parseWishes(words) === 'string', words.join(' '));
   }
   assert.equal(parseWishes(['--help']), '');
@@ -160,6 +163,17 @@ test('a report made in several runs: what was measured anew is in place of what 
   assert.equal(text.match(/Taken of corax old\./g)?.length, 1);
   assert.equal(text.match(/Taken of corax old \(20\), c \(10\)\./g)?.length, 1);
   assert.match(text, /Not done: program: work, 10: it broke/);
+});
+
+test('a whole report says by itself what it does not have', () => {
+  const program = CASES.filter(({ name }) => name === 'delta' || name === 'scrape');
+  const taken = figure('corax', [1], { case: 'delta', what: 'delta', scale: 100 });
+  const broken: Failure = { case: 'delta', task: { what: 'delta', scale: 1_000, clock: 'instructions' }, why: 'late' };
+  const text = markdown(results([taken], { quick: false, failed: [broken] }), program, new Map());
+  assert.deepEqual(text.match(/(?<=Not measured: )delta.*/g), ['delta: delta, 10,000']);
+  assert.match(text, /Not done: delta: delta, 1,000: late/);
+  assert.match(text, /Not measured: scrape: what is measured on the host/);
+  assert.doesNotMatch(markdown(results([taken]), program, new Map()), /Not measured/);
 });
 
 test('report and plots are made of whatever figures there are', () => {
