@@ -109,14 +109,13 @@ async function turn(task: Task, who: string): Promise<number[]> {
 }
 
 async function measure(task: Task): Promise<void> {
-  const values = new Map<string, number[]>();
   for (let round = 1; round <= task.rounds; round++) {
     for (const who of task.who) {
       say({ type: 'begin', task, round, who });
-      values.set(who, [...(values.get(who) ?? []), ...(await turn(task, who))]);
+      say({ type: 'values', task, who, values: await turn(task, who) });
     }
   }
-  for (const [who, taken] of values) say({ type: 'values', task, who, values: taken });
+  say({ type: 'done', task });
 }
 
 // One that cannot be done must not cost the others, which took their time.

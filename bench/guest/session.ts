@@ -30,7 +30,7 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
   if (possible.length === 0) return { figures: [], failed: [] };
   const turns = possible.reduce((sum, task) => sum + task.rounds * task.who.length, 0);
   let turn = 0;
-  const figures: Figure[] = [];
+  const figures = new Map<string, Figure>();
   const failed: Failure[] = [];
   const left = new Set(possible.map(nameOf));
   const trouble: string[] = [];
@@ -41,8 +41,9 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
       return;
     }
     const { task } = event;
-    if (event.type !== 'begin') left.delete(nameOf(task));
-    if (event.type === 'failed') {
+    if (event.type === 'done' || event.type === 'failed') {
+      left.delete(nameOf(task));
+      if (event.type === 'done') return;
       failed.push(failureOf(task, clock, event.why));
       progress(`failed: ${event.why}`);
       return;
@@ -53,8 +54,10 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
       const what = `${task.what}, ${task.scale.toLocaleString('en')}: ${who}`;
       progress(`[${turn}/${turns}] ${what}${task.rounds > 1 ? `, round ${event.round} of ${task.rounds}` : ''}`);
     } else {
+      const key = `${nameOf(task)}: ${who}`;
       const { what, scale } = task;
-      figures.push({ case: task.case, what, scale, who, clock, unit: 'ms', values: event.values });
+      const values = [...(figures.get(key)?.values ?? []), ...event.values];
+      figures.set(key, { case: task.case, what, scale, who, clock, unit: 'ms', values });
     }
   };
   const command = [process.execPath, '--expose-gc', 'dist/bench/guest/main.js'];
@@ -68,10 +71,10 @@ export async function runTasks(tasks: readonly Task[], session: Session): Promis
   const why = await ended.then((code) => (code === 0 ? null : trouble.slice(-20).join('\n')), messageOf);
   if (why !== null) {
     progress(why);
-    if (figures.length === 0 && failed.length === 0) throw new CoraxError('CORAX_LAB', `nothing was measured:\n${why}`);
+    if (figures.size === 0 && failed.length === 0) throw new CoraxError('CORAX_LAB', `nothing was measured:\n${why}`);
     failed.push(...possible.filter((task) => left.has(nameOf(task))).map((task) => failureOf(task, clock, why)));
   }
-  return { figures, failed };
+  return { figures: [...figures.values()], failed };
 }
 
 function nameOf({ case: name, what, scale }: Task): string {

@@ -11,7 +11,7 @@ import { publicKeyOf } from '#src/tunnel/keys.js';
 import { run } from '../../lab/process.js';
 import { settle } from './contender.js';
 
-const MIB = 16;
+const MIB = 4;
 const ENDS = ['bench-a', 'bench-b'] as const;
 const outer = (end: number): Ip => parseIp(`192.0.2.${end + 1}`) as Ip;
 const inner = (end: number): string => `10.9.${end}.1`;
