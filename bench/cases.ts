@@ -1,7 +1,7 @@
 import { eventLoopCase, memoryCase } from './cases/agent.js';
 import { directCase } from './cases/direct.js';
 import { libreswanCase } from './cases/libreswan.js';
-import { edgesCase, harvestCase, loopCase, startCase } from './cases/loop.js';
+import { demandCase, edgesCase, harvestCase, loopCase, startCase } from './cases/loop.js';
 import { scrapeCase } from './cases/scrape.js';
 import { throughputCase } from './cases/throughput.js';
 import { deltaCase, programCase, snapshotCase } from './cases/wireguard.js';
@@ -12,6 +12,7 @@ export const CASES: readonly Case[] = [
   deltaCase,
   programCase,
   loopCase,
+  demandCase,
   harvestCase,
   edgesCase,
   startCase,

@@ -1,6 +1,6 @@
 /**
  * Measures corax beside others.
- *   npm run bench [-- NAME …] [--quick] [--no-wall] [--update]
+ *   npm run bench [-- NAME …] [OPTION …]
  * NAME picks cases; --quick takes minutes, looks at what the design's bars are about, and fails where one is missed.
  */
 import { relative } from 'node:path';
@@ -8,20 +8,14 @@ import { CoraxError, messageOf } from '#src/errors.js';
 import { findKernel } from '../lab/vm/kernel.js';
 import { CASES } from './cases.js';
 import { runTasks } from './guest/session.js';
-import type { Case, Figure, Task } from './model.js';
+import type { Failure, Figure, Task } from './model.js';
+import { parseWishes, USAGE, type Wishes } from './options.js';
 import { buildPeers } from './peers/build.js';
 import { judge, median, number, verdictText } from './report/figures.js';
 import { describeMachine } from './report/machine.js';
+import { failureText } from './report/markdown.js';
 import { updated, writeReport } from './report/write.js';
 import { ROOT } from './root.js';
-
-const USAGE = `usage: npm run bench [-- NAME …] [--quick] [--no-wall] [--update]
-
-${CASES.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join('\n')}
-
-  --quick      minutes instead of an hour; exit code 1 where a bar is missed; the report goes to bench/results/tmp
-  --no-wall    leaves out the wall clock, which wants a machine that does nothing else
-  --update     puts the cases' figures into bench/results, in place of theirs there`;
 
 const started = performance.now();
 const say = (line: string): void => {
@@ -31,33 +25,30 @@ const say = (line: string): void => {
   );
 };
 
-interface Wishes {
-  readonly quick: boolean;
-  readonly wall: boolean;
-  readonly update: boolean;
-}
-
 /** @returns whether all was done, and in the short run every bar met */
-async function bench(cases: readonly Case[], { quick, wall, update }: Wishes): Promise<boolean> {
-  const { programs, versions, missing } = await buildPeers(say);
+async function bench({ cases, quick, wall, update, host, scales, minutes }: Wishes): Promise<boolean> {
+  const tasks = cases
+    .flatMap((each) => (host ? [] : (each.tasks?.(quick) ?? [])))
+    .filter(({ scale }) => scales.length === 0 || scales.includes(scale));
+  const asked = new Set(tasks.flatMap(({ who, needs }) => [...who, ...(needs === undefined ? [] : [needs])]));
+  const { programs, versions, missing } = await buildPeers(asked, say);
   const figures: Figure[] = [];
-  const failed: string[] = [];
-  for (const each of cases) {
+  const failed: Failure[] = [];
+  for (const each of scales.length > 0 ? [] : cases) {
     if (each.host === undefined) continue;
     say(each.title);
     // One that cannot be done must not cost the others, which take their time.
     await each.host(quick, say).then(
       (taken) => figures.push(...taken),
-      (error: unknown) => failed.push(`${each.name}: ${messageOf(error)}`),
+      (error: unknown) => failed.push({ case: each.name, why: messageOf(error) }),
     );
   }
-  const tasks = cases.flatMap((each) => each.tasks?.(quick) ?? []);
   const clocks = wall ? (['instructions', 'wall'] as const) : (['instructions'] as const);
   for (const clock of clocks) {
     // Who runs alone is compared with itself, and that needs no other clock.
     const chosen = clock === 'wall' ? tasks.filter(({ who }) => who.length > 1).map(interleaved) : tasks;
     if (chosen.length > 0) say(`${clock} clock`);
-    const done = await runTasks(chosen, { clock, programs, progress: say });
+    const done = await runTasks(chosen, { clock, programs, progress: say, timeoutMs: minutes * 60_000 });
     figures.push(...done.figures);
     failed.push(...done.failed);
   }
@@ -67,9 +58,9 @@ async function bench(cases: readonly Case[], { quick, wall, update }: Wishes): P
   );
   const { version } = await findKernel(say);
   const machine = await describeMachine(version, versions);
-  const commits = Object.fromEntries(cases.map(({ name }) => [name, machine.commit]));
-  const results = { machine, quick, figures, verdicts, missing, failed, commits };
-  const whole = !quick && cases.length === CASES.length;
+  const taken = figures.map((figure) => ({ ...figure, commit: machine.commit }));
+  const results = { machine, quick, figures: taken, verdicts, missing, failed };
+  const whole = !quick && !host && cases.length === CASES.length && scales.length === 0;
   const kept = `${ROOT}/bench/results`;
   const all = CASES.flatMap(({ bars }) => bars);
   const report = update
@@ -81,7 +72,7 @@ async function bench(cases: readonly Case[], { quick, wall, update }: Wishes): P
     process.stdout.write(`${met.replaceAll('*', '').padEnd(7)} ${bar}: ${value}\n`);
   }
   process.stdout.write(`The report is ${relative(process.cwd(), report)}\n`);
-  for (const line of failed) process.stdout.write(`failed  ${line}\n`);
+  for (const failure of failed) process.stdout.write(`failed  ${failureText(failure)}\n`);
   return failed.length === 0 && (!quick || verdicts.every(({ met }) => met));
 }
 
@@ -96,25 +87,11 @@ function summary({ what, scale, who, clock, unit, values }: Figure): string {
 }
 
 async function main(words: readonly string[]): Promise<number> {
-  if (words.includes('--help')) {
-    process.stdout.write(`${USAGE}\n`);
-    return 0;
-  }
-  const quick = words.includes('--quick');
-  const options = ['--quick', '--no-wall', '--update', '--'];
-  const names = words.filter((word) => !options.includes(word));
-  const unknown = names.find((name) => !CASES.some((each) => each.name === name));
-  if (unknown !== undefined) {
-    process.stderr.write(`bench: no case is called ${unknown}\n${USAGE}\n`);
-    return 2;
-  }
-  const cases = names.length === 0 ? CASES : CASES.filter(({ name }) => names.includes(name));
-  const update = words.includes('--update');
-  if (update && quick) {
-    process.stderr.write(`bench: the report is not made of short runs\n${USAGE}\n`);
-    return 2;
-  }
-  return (await bench(cases, { quick, wall: !quick && !words.includes('--no-wall'), update })) ? 0 : 1;
+  const wishes = parseWishes(words);
+  if (typeof wishes !== 'string') return (await bench(wishes)) ? 0 : 1;
+  if (wishes === '') process.stdout.write(`${USAGE}\n`);
+  else process.stderr.write(`bench: ${wishes}\n${USAGE}\n`);
+  return wishes === '' ? 0 : 2;
 }
 
 try {

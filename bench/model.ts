@@ -27,6 +27,14 @@ export interface Figure extends Subject {
   readonly values: readonly number[];
 }
 
+/** What could not be done, and why. */
+export interface Failure {
+  readonly case: string;
+  /** Absent for what the case does on the host, which is done whole or not at all. */
+  readonly task?: Pick<Subject, 'what' | 'scale'> & { readonly clock: Clock };
+  readonly why: string;
+}
+
 /** Something to be done in the guest, by all its contenders in turn. */
 export interface Task extends Subject {
   readonly who: readonly string[];
@@ -35,6 +43,12 @@ export interface Task extends Subject {
   readonly times: number;
   /** A program without which it cannot be done. */
   readonly needs?: string;
+}
+
+/** A figure in a report, which may be made in several runs. */
+export interface Taken extends Figure {
+  /** Of which corax it is. */
+  readonly commit: string;
 }
 
 /** A bar of the design's table. Figures are compared by their medians. */
@@ -66,6 +80,9 @@ export const FLOOR = 'raw C';
 
 /** The program that speaks for thousands of edges. */
 export const LOAD = 'load generator';
+
+/** Forks wg(8) for each scrape. */
+export const EXPORTER = 'prometheus_wireguard_exporter';
 
 /** What most programs in Node make their metrics with. */
 export const PROM_CLIENT = 'prom-client';

@@ -11,7 +11,7 @@
 # lab     NATs, WireGuard and agents: on the host's kernel where it can, else in a micro-VM
 # hardnat NATs that let no packet in first, and the ways through them: as the lab
 # cluster whole gateways, of several nodes, and clusters that are half raven: as the lab
-# bench   the design's bars on a clock that counts instructions, in a micro-VM (minutes)
+# bench   the design's bars on a clock that counts instructions, in a micro-VM (five minutes)
 # full    everything, with the lab's long variants (CORAX_LAB_FULL=1), the Containerfile and arm64
 set -eu
 cd "$(dirname "$0")/.."
@@ -35,8 +35,8 @@ case $lane in
     export CORAX_LAB_FULL=1
     ;;
   all)
-    lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/hardnat test/cluster'
-    # The bars are `bench`'s and `full`'s. Libreswan's labs whole take twelve minutes: `libreswan` and `full` have them so.
+    lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/hardnat test/cluster test/bench'
+    # Libreswan's labs whole take twelve minutes: `libreswan` and `full` have them so.
     export CORAX_LAB_BRIEF=1
     ;;
   *)

@@ -122,9 +122,6 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
   if (raw.has('plutoSocket') && values.driver !== 'libreswan') {
     problems.push(`${describe(raw.get('plutoSocket'))}: pluto is the libreswan driver's (--driver libreswan)`);
   }
-  if (values.direct === 'demand') {
-    problems.push(`${describe(raw.get('direct'))}: direct planes on demand are not in this version yet, use auto`);
-  }
   if (!cleanup && !raw.has('node'))
     problems.push(`--node is missing (or NODE_NAME): expected ${OPTIONS.node.expected}`);
   const setting = (key: 'gateways' | 'kubeconfig') => {
@@ -158,7 +155,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
     },
     health,
     statusPage: statusPage(values.statusPage ?? 'auto', health),
-    direct: directPolicy(values.direct) ?? ravenDirect(flags) ?? 'auto',
+    direct: values.direct ?? ravenDirect(flags) ?? 'auto',
     portMapping: values.portMapping ?? 'auto',
     hardNat: values.hardNat !== 'off',
     forwardNodeIp: ravenForwardsNodes(flags),
@@ -257,11 +254,6 @@ function describe(entry: Raw | undefined): string {
   if (entry === undefined) return '';
   const value = JSON.stringify(entry.value) ?? String(entry.value);
   return `${entry.source} ${value.length > 120 ? `${value.slice(0, 119)}…` : value}`;
-}
-
-/** `demand` was refused by now. */
-function directPolicy(direct: OptionValue<'direct'> | undefined): DirectPolicy | undefined {
-  return direct === 'demand' ? undefined : direct;
 }
 
 function checkFolder(folder: string, source: string, problems: string[]): void {

@@ -12,7 +12,7 @@ import { Remotes } from '#src/agent/remotes.js';
 import { sameForRemotes, siteFacts } from '#src/agent/site.js';
 import { SITE, World } from '#src/agent/world.js';
 import { parseIp } from '#src/model/address.js';
-import type { SiteFacts } from '#src/model/facts.js';
+import type { DirectPolicy, SiteFacts } from '#src/model/facts.js';
 import type { Gateway } from '#src/model/gateway.js';
 import type { PublicKey } from '#src/model/key.js';
 import { Network } from '#src/network/network.js';
@@ -43,9 +43,11 @@ export class Rig {
   #writesSeen = 0;
   #settled: (() => void) | null = null;
   readonly #node: string;
+  readonly #direct: DirectPolicy;
   readonly #key: PublicKey;
 
-  constructor(node: string, publicKey: PublicKey) {
+  constructor(node: string, publicKey: PublicKey, direct: DirectPolicy = 'auto') {
+    this.#direct = direct;
     this.#node = node;
     this.#key = publicKey;
     this.gateways = new Gateways(node, this.remotes);
@@ -148,7 +150,7 @@ export class Rig {
       driver: 'wireguard',
       onePlane: false,
       publicKey: this.#key,
-      direct: 'auto',
+      direct: this.#direct,
       hardNat: true,
       portBlock: null,
       own: this.gateways.own,

@@ -1,5 +1,6 @@
 /** What the agent does for one changed gateway among many, and for all of them at its start. */
 import { performance } from 'node:perf_hooks';
+import type { DirectPolicy } from '#src/model/facts.js';
 import type { Gateway } from '#src/model/gateway.js';
 import { peer, publicKeyOf } from '../peers/records.js';
 import { edgeGateway, edgeName, RELAY, relayGateway } from './gateways.js';
@@ -9,7 +10,7 @@ import { Rig } from './rig.js';
 const CHANGES = 20;
 
 /** Milliseconds in which the event loop was at work, not waiting. */
-async function active(work: () => Promise<void>): Promise<number> {
+export async function active(work: () => Promise<void>): Promise<number> {
   const before = performance.eventLoopUtilization();
   await work();
   return performance.eventLoopUtilization(before).active;
@@ -24,8 +25,8 @@ export async function relayWith(edges: number, gateway: (index: number) => Gatew
 }
 
 /** An edge's, with so many others. */
-export async function edgeWith(others: number): Promise<Rig> {
-  const rig = new Rig(`${edgeName(0)}-node`, publicKeyOf(peer(0)));
+export async function edgeWith(others: number, direct: DirectPolicy = 'auto'): Promise<Rig> {
+  const rig = new Rig(`${edgeName(0)}-node`, publicKeyOf(peer(0)), direct);
   rig.take([relayGateway(), ...Array.from({ length: others + 1 }, (_, index) => edgeGateway(index))]);
   await rig.rest();
   return rig;

@@ -41,7 +41,7 @@ export const eventLoopCase: Case = {
   method:
     'A relay’s agent with so many edges polls its device, and every edge has news each time (a keepalive; in truth one in ' +
     'five has, each second). Processor time of each turn of the event loop that took half a millisecond or more, with ' +
-    'what V8 does on other threads meanwhile, over 20 polls once the code is compiled. The native thread’s part (reading and comparing) is not in it: it holds up nobody.',
+    'what V8 does on other threads meanwhile, over 20 polls, as often as the agent allows, once the code is compiled. The native thread’s part (reading and comparing) is not in it: it holds up nobody.',
   host: async (_quick, progress) => {
     const scale = 10_000;
     progress(`event loop, ${scale.toLocaleString('en')} edges`);

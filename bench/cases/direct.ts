@@ -2,19 +2,27 @@
 import { CoraxError } from '#src/errors.js';
 import { parseEvent } from '../../lab/guest/events.js';
 import { chooseLane, runInside } from '../../lab/setting.js';
-import { type DirectTimes, readDirect } from '../../lab/traffic/direct-times.js';
+import { type DirectTimes, readDirect, readFirstPacket } from '../../lab/traffic/direct-times.js';
 import type { Case, Figure } from '../model.js';
 import { ROOT } from '../root.js';
 
-const TESTS = 'dist/lab/test/pairs.test.js';
+const TESTS = ['pairs', 'demand'].map((name) => `dist/lab/test/${name}.test.js`);
 const TIMEOUT_MS = 20 * 60 * 1000;
 const SOON = 'until direct';
+const FIRST = 'from the first packet, on demand';
 const LOST = 'pings lost';
 
-async function pairs(progress: (line: string) => void): Promise<DirectTimes[]> {
-  const found: DirectTimes[] = [];
+interface Found {
+  readonly pairs: readonly DirectTimes[];
+  /** Seconds from the first packet, where direct planes are on demand. */
+  readonly asked: readonly number[];
+}
+
+async function fromLab(progress: (line: string) => void): Promise<Found> {
+  const pairs: DirectTimes[] = [];
+  const asked: number[] = [];
   const failures: string[] = [];
-  const code = await runInside([process.execPath, 'dist/lab/guest/run-tests.js', String(TIMEOUT_MS / 1000), TESTS], {
+  const code = await runInside([process.execPath, 'dist/lab/guest/run-tests.js', String(TIMEOUT_MS / 1000), ...TESTS], {
     lane: await chooseLane(),
     cwd: ROOT,
     timeoutMs: TIMEOUT_MS,
@@ -23,14 +31,16 @@ async function pairs(progress: (line: string) => void): Promise<DirectTimes[]> {
       const event = parseEvent(line);
       if (event?.type === 'pass') progress(event.name);
       if (event?.type === 'fail') failures.push(event.name);
-      const times = event?.type === 'note' ? readDirect(event.text) : null;
-      if (times !== null) found.push(times);
+      if (event?.type !== 'note') return;
+      const times = readDirect(event.text);
+      if (times !== null) pairs.push(times);
+      asked.push(...(readFirstPacket(event.text) ?? []));
     },
   });
-  if (code !== 0 || failures.length > 0 || found.length === 0) {
+  if (code !== 0 || failures.length > 0 || pairs.length === 0 || asked.length === 0) {
     throw new CoraxError('CORAX_LAB', `the lab's pairs ended with ${code}; failed: ${failures.join(', ') || 'none'}`);
   }
-  return found;
+  return { pairs, asked };
 }
 
 export const directCase: Case = {
@@ -41,11 +51,12 @@ export const directCase: Case = {
     'agents, 20 to 80 ms of delay. Seconds from when an edge knew both holes until its path was direct, a full-size probe ' +
     'included; both ends of each pair. In an emulated micro-VM, where everything takes ten times longer, and the delays ' +
     'do not. Pings go on every 0.1 s meanwhile; those lost are counted from the first answered one on, over the change of ' +
-    'path at both ends.',
+    'path at both ends. *On demand*: from the first packet that a pod sends to another edge’s, where direct planes are ' +
+    'given to those that there is traffic with.',
   host: async (quick, progress) => {
     if (quick) return [];
     progress('pairs of NATs, in the lab');
-    const found = await pairs(progress);
+    const { pairs: found, asked } = await fromLab(progress);
     const of = { case: 'direct', scale: 2 } as const;
     const all = found.flatMap(({ seconds }) => seconds);
     const times = (who: string, values: readonly number[]): Figure => ({
@@ -57,6 +68,7 @@ export const directCase: Case = {
     return [
       times('all pairs', all),
       ...found.map(({ pair, seconds }) => times(pair, seconds)),
+      { ...of, what: FIRST, who: 'corax', clock: 'wall', unit: 's', values: asked },
       { ...of, what: LOST, scale: sent, who: 'all pairs', clock: 'count', unit: 'packets', values: lost },
     ];
   },

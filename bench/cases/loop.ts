@@ -35,6 +35,25 @@ export const loopCase: Case = {
   })),
 };
 
+export const demandCase: Case = {
+  name: 'demand',
+  title: 'Direct planes on demand',
+  method:
+    'An edge with so many others has traffic with fifty of them. *Traffic begins*: from the first look that sees their ' +
+    'packets until their paths are direct, JavaScript alone, for each of the fifty (as above: without a kernel, which ' +
+    'answers at once); that nobody else gets a peer is checked by counting. *Look at the traffic*: what the agent does ' +
+    'four times a second, with so many addresses met with in the last five seconds: nftables’ answer and its parsing. What it costs a packet stands under ' +
+    'throughput, how long it takes from the first packet under direct.',
+  tasks: (quick) =>
+    quick
+      ? []
+      : [
+          ...SCALES.map((scale) => ({ ...task('traffic begins', scale, scale > 1_000 ? 1 : 3), case: 'demand' })),
+          ...[1, 50, 1_000].map((scale) => ({ ...task('look at the traffic', scale, 9), case: 'demand' })),
+        ],
+  bars: [],
+};
+
 export const harvestCase: Case = {
   name: 'harvest',
   title: 'From a new hole to the Gateway',

@@ -1,14 +1,19 @@
 /** A Prometheus scrape of very many peers. */
 import { join } from 'node:path';
 import { run } from '../../lab/process.js';
-import { type Case, type Figure, PROM_CLIENT } from '../model.js';
+import { type Case, EXPORTER, type Figure, PROM_CLIENT, type Task } from '../model.js';
 import { ROOT } from '../root.js';
 import { BOUND } from './agent.js';
 
 const PEERS = 10_000;
 const WHO = ['corax', PROM_CLIENT] as const;
 const RENDERED = 'scrape';
+const FROM_DEVICE = 'scrape a device';
 const HELD = 'event loop held by a scrape';
+
+function fromDevice(scale: number): Task {
+  return { case: 'scrape', what: FROM_DEVICE, scale, who: ['corax', EXPORTER], rounds: 1, times: 3 };
+}
 
 export const scrapeCase: Case = {
   name: 'scrape',
@@ -17,8 +22,13 @@ export const scrapeCase: Case = {
     'All that a relay with so many edges says of them, 12 series and more each, as the text that Prometheus reads. ' +
     '*prom-client* is what most programs in Node do: each gauge of each peer set, then the registry’s text. Both without ' +
     'HTTP. On the processor’s clock, in a process of its own each: all its threads’ time, and for how long the event ' +
-    'loop could not turn (by the wall; corax yields between slices).',
-  tasks: (quick) => [{ case: 'scrape', what: RENDERED, scale: PEERS, who: WHO, rounds: 1, times: quick ? 3 : 5 }],
+    'loop could not turn (by the wall; corax yields between slices). *Scrape a device*: from the kernel’s peers to the ' +
+    'text; prometheus_wireguard_exporter by HTTP, for three series a peer. It looks each peer up among all: no more than ' +
+    '1,000 of them.',
+  tasks: (quick) => [
+    { case: 'scrape', what: RENDERED, scale: PEERS, who: WHO, rounds: 1, times: quick ? 3 : 5 },
+    ...(quick ? [] : [100, 1_000].map(fromDevice)),
+  ],
   host: async (quick, progress) => {
     const figures: Figure[] = [];
     // How much else the machine does shows in them.

@@ -1,5 +1,6 @@
 /** The agent's own work, on this clock. */
 
+import { trafficBegins } from '../agent/demand.js';
 import { byCorax, byPromClient, scrapedPeer } from '../agent/scraped.js';
 import { edgeWith, holesMove, relayWith, start, subnetsChange } from '../agent/work.js';
 import { PROM_CLIENT, type Task } from '../model.js';
@@ -7,6 +8,10 @@ import { millisecondsSince, settle } from './contender.js';
 
 export async function agentTask({ what, scale, times }: Task): Promise<number[]> {
   const values: number[] = [];
+  if (what === 'traffic begins') {
+    for (let time = 0; time < times; time++) values.push(await trafficBegins(scale));
+    return values;
+  }
   const rig = what === 'hole moved' ? await relayWith(scale) : what === 'subnet changed' ? await edgeWith(scale) : null;
   try {
     for (let time = 0; time < times; time++) {

@@ -5,8 +5,9 @@ const PREFIX = '\u0001corax bench ';
 
 export type GuestEvent =
   | { readonly type: 'begin'; readonly task: Task; readonly round: number; readonly who: string }
-  /** Milliseconds of the guest's clock, or what the task counts, one a run. */
+  /** Of one turn: milliseconds of the guest's clock, or what the task counts, one a run. */
   | { readonly type: 'values'; readonly task: Task; readonly who: string; readonly values: readonly number[] }
+  | { readonly type: 'done'; readonly task: Task }
   | { readonly type: 'failed'; readonly task: Task; readonly why: string };
 
 export function say(event: GuestEvent): void {

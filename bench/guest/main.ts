@@ -6,17 +6,19 @@
 import { messageOf } from '#src/errors.js';
 import { openEngine } from '#src/native.js';
 import { run } from '../../lab/process.js';
-import { LOAD, type Task } from '../model.js';
+import { EXPORTER, LOAD, type Task } from '../model.js';
 import { agentTask, scrapeTask } from './agent.js';
 import { type Contender, millisecondsSince, settle, type Work } from './contender.js';
 import { DEVICE, Device } from './device.js';
 import { edgesAppear, harvest } from './edges.js';
 import { say } from './events.js';
+import { scrapeByCorax, scrapeByExporter } from './exporter.js';
 import { OurDriver, OurEngine } from './ours.js';
 import { ForkedWg, Program } from './programs.js';
 import { readStates } from './sas.js';
 import { agentStart } from './start.js';
 import { throughput } from './throughput.js';
+import { lookAtTraffic } from './traffic.js';
 
 const [programs = '{}', tasks = '[]'] = process.argv.slice(2);
 await run(['modprobe', 'wireguard'], { allowFailure: true });
@@ -86,12 +88,17 @@ async function turn(task: Task, who: string): Promise<number[]> {
       return who === 'corax' ? delta(peers, times) : contender(who).run(work('snapshot'));
     case 'harvest':
       return harvest(engine, device, peers, times, paths[LOAD] ?? '');
+    case 'scrape a device':
+      await device.holds(peers);
+      return who === EXPORTER ? scrapeByExporter(paths[who] ?? '', peers, times) : scrapeByCorax(engine, peers, times);
     case 'scrape':
       return scrapeTask(who, peers, times);
     case 'read SAs':
       return readStates(engine, who, peers, times);
     case 'agent starts':
       return agentStart(engine, peers, times);
+    case 'look at the traffic':
+      return lookAtTraffic(engine, peers, times);
     case 'TCP through a tunnel':
       return throughput(who, times);
     case 'edges appear':
@@ -102,14 +109,13 @@ async function turn(task: Task, who: string): Promise<number[]> {
 }
 
 async function measure(task: Task): Promise<void> {
-  const values = new Map<string, number[]>();
   for (let round = 1; round <= task.rounds; round++) {
     for (const who of task.who) {
       say({ type: 'begin', task, round, who });
-      values.set(who, [...(values.get(who) ?? []), ...(await turn(task, who))]);
+      say({ type: 'values', task, who, values: await turn(task, who) });
     }
   }
-  for (const [who, taken] of values) say({ type: 'values', task, who, values: taken });
+  say({ type: 'done', task });
 }
 
 // One that cannot be done must not cost the others, which took their time.

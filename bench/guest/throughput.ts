@@ -11,7 +11,7 @@ import { publicKeyOf } from '#src/tunnel/keys.js';
 import { run } from '../../lab/process.js';
 import { settle } from './contender.js';
 
-const MIB = 16;
+const MIB = 4;
 const ENDS = ['bench-a', 'bench-b'] as const;
 const outer = (end: number): Ip => parseIp(`192.0.2.${end + 1}`) as Ip;
 const inner = (end: number): string => `10.9.${end}.1`;
@@ -77,7 +77,7 @@ async function setUpEnd(who: string, end: number): Promise<void> {
   const inside = (words: readonly string[], input = '') =>
     run(['ip', 'netns', 'exec', name, ...(input === '' ? [] : piped), ...words], { input });
   const other = 1 - end;
-  const direct = who === 'corax, direct plane';
+  const direct = who === 'corax, direct plane' || who === 'corax, on demand';
   const device = direct ? DEVICES.direct : DEVICES.relay;
   const listen = String(direct ? DIRECT_PORT : TUNNEL_PORT);
   const peer = ['peer', publicKeyOf(privateKey(other)), 'allowed-ips', `10.9.${other}.0/24`];
@@ -100,6 +100,7 @@ async function setUpEnd(who: string, end: number): Promise<void> {
     localSubnets: [parsePrefix(`10.9.${end}.0/24`) as Prefix],
     devices: [DEVICES.relay, DEVICES.direct],
     byPolicy: false,
+    watchesTraffic: who === 'corax, on demand',
     overlay: null,
   });
   await inside(['nft', '-j', '-f', '-'], firewall);

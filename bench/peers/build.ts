@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { messageOf } from '#src/errors.js';
 import { run } from '../../lab/process.js';
 import { cacheDirectory } from '../../lab/vm/kernel.js';
-import { FLOOR, LOAD } from '../model.js';
+import { EXPORTER, FLOOR, LOAD } from '../model.js';
 import { ROOT } from '../root.js';
 
 const SOURCES = join(ROOT, 'bench/peers');
@@ -32,6 +32,8 @@ function goBuild(source: string, into: string): Promise<unknown> {
   const command = [...nice, 'go', 'build', '-trimpath', '-mod=readonly', '-o', into, '.'];
   return run(command, { cwd: source, env: { ...process.env, CGO_ENABLED: '0' } });
 }
+
+const readVersion = (source: string): string => readFileSync(join(source, 'version'), 'utf8').trim();
 
 const RECIPES: readonly Recipe[] = [
   {
@@ -59,6 +61,17 @@ const RECIPES: readonly Recipe[] = [
     version: (source) => find(join(source, 'Cargo.lock'), /name = "wireguard-control"\nversion = "([^"]+)"/),
   },
   {
+    who: EXPORTER,
+    source: 'exporter',
+    build: async (source, into, aside) => {
+      const version = readVersion(source);
+      const where = ['--locked', '--no-track', '--root', aside, '--target-dir', join(aside, 'target')];
+      await run([...nice, 'cargo', 'install', EXPORTER, '--version', version, ...where]);
+      await rename(join(aside, 'bin', EXPORTER), into);
+    },
+    version: readVersion,
+  },
+  {
     who: LOAD,
     source: 'load',
     build: goBuild,
@@ -74,11 +87,12 @@ export interface Peers {
   readonly missing: Readonly<Record<string, string>>;
 }
 
-export async function buildPeers(progress: (line: string) => void): Promise<Peers> {
+/** @param asked contenders and other programs; nothing else is built */
+export async function buildPeers(asked: ReadonlySet<string>, progress: (line: string) => void): Promise<Peers> {
   const programs: Record<string, string> = {};
   const versions: Record<string, string> = { 'forked wg': await wgVersion() };
   const missing: Record<string, string> = {};
-  for (const recipe of RECIPES) {
+  for (const recipe of RECIPES.filter(({ who }) => asked.has(who))) {
     try {
       programs[recipe.who] = await built(recipe, progress);
       versions[recipe.who] = recipe.version(join(SOURCES, recipe.source));

@@ -1,5 +1,5 @@
 /** The report that a person reads; the JSON beside it has every run. */
-import type { Case, Clock, Figure } from '../model.js';
+import type { Case, Clock, Failure, Figure, Subject, Taken } from '../model.js';
 import { FLOOR } from '../model.js';
 import { median, number, spread, type Verdict, verdictText } from './figures.js';
 import type { Machine } from './machine.js';
@@ -7,13 +7,10 @@ import type { Machine } from './machine.js';
 export interface Results {
   readonly machine: Machine;
   readonly quick: boolean;
-  readonly figures: readonly Figure[];
+  readonly figures: readonly Taken[];
   readonly verdicts: readonly Verdict[];
   readonly missing: Readonly<Record<string, string>>;
-  /** What could not be done. */
-  readonly failed: readonly string[];
-  /** Of which corax each case's figures are: a report may be made in several runs. */
-  readonly commits: Readonly<Record<string, string>>;
+  readonly failed: readonly Failure[];
 }
 
 /** Whom the others' figures are divided by. */
@@ -31,7 +28,7 @@ const CLOCKS: Readonly<Record<Clock, string>> = {
 };
 
 export function markdown(results: Results, cases: readonly Case[], plots: ReadonlyMap<string, string>): string {
-  const { machine, figures, verdicts, quick, missing, failed, commits } = results;
+  const { machine, figures, verdicts, quick, missing, failed } = results;
   const clocks = [...new Set(figures.map(({ clock }) => clock))];
   const lines = [
     '# Benchmarks',
@@ -45,7 +42,8 @@ export function markdown(results: Results, cases: readonly Case[], plots: Readon
       .map(([who, version]) => `${who} ${version}`)
       .join('; ')}`,
     ...Object.entries(missing).map(([who, why]) => `- Not there: ${who}: ${why}`),
-    ...failed.map((line) => `- Not done: ${line}`),
+    ...failed.map((failure) => `- Not done: ${failureText(failure)}`),
+    ...(quick ? [] : cases.flatMap((each) => notBegun(each, results)).map((line) => `- Not measured: ${line}`)),
     '',
     'Clocks:',
     '',
@@ -65,11 +63,43 @@ export function markdown(results: Results, cases: readonly Case[], plots: Readon
     const own = figures.filter((figure) => figure.case === each.name);
     if (own.length === 0) continue;
     lines.push('', `## ${each.title}`, '', each.method);
-    const commit = commits[each.name];
-    if (commit !== undefined && commit !== machine.commit) lines.push('', `Taken of corax ${commit}.`);
+    const commits = commitsOf(own);
+    if (commits !== machine.commit) lines.push('', `Taken of corax ${commits}.`);
     for (const group of groups(own)) lines.push('', ...section(group, plots));
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** What a whole run would have. */
+function notBegun({ name, tasks, host }: Case, { figures, failed }: Results): string[] {
+  const own = figures.filter((figure) => figure.case === name);
+  const broken = failed.filter((failure) => failure.case === name);
+  const same = (a: Pick<Subject, 'what' | 'scale'>, b?: Pick<Subject, 'what' | 'scale'>): boolean =>
+    a.what === b?.what && a.scale === b.scale;
+  const left = (tasks?.(false) ?? []).filter(
+    (task) =>
+      !own.some((figure) => figure.clock === 'instructions' && same(task, figure)) &&
+      !broken.some((failure) => same(task, failure.task)),
+  );
+  const onHost = own.some(({ clock }) => clock !== 'instructions') || broken.some(({ task }) => task === undefined);
+  return [
+    ...left.map(({ what, scale }) => `${name}: ${what}, ${scale.toLocaleString('en')}`),
+    ...(host === undefined || onHost ? [] : [`${name}: what is measured on the host`]),
+  ];
+}
+
+/** One, or several and the scales that each was measured at. */
+function commitsOf(figures: readonly Taken[]): string {
+  const scalesOf = new Map<string, Set<number>>();
+  for (const { commit, scale } of figures) scalesOf.set(commit, (scalesOf.get(commit) ?? new Set()).add(scale));
+  if (scalesOf.size === 1) return [...scalesOf.keys()].join('');
+  return [...scalesOf]
+    .map(([commit, scales]) => `${commit} (${[...scales].map((scale) => scale.toLocaleString('en')).join(', ')})`)
+    .join(', ');
+}
+
+export function failureText({ case: name, task, why }: Failure): string {
+  return `${name}: ${task === undefined ? '' : `${task.what}, ${task.scale.toLocaleString('en')}: `}${why.replaceAll('\n', ' ')}`;
 }
 
 /** Figures of one piece of work on one clock. */

@@ -1,4 +1,4 @@
-/** What a pair's test says of how it went direct, in words that the benchmarks read again. */
+/** What tests say of how a pair went direct, in words that the benchmarks read again. */
 
 export interface DirectTimes {
   readonly pair: string;
@@ -19,4 +19,14 @@ export function readDirect(text: string): DirectTimes | null {
   if (found === null) return null;
   const [, pair = '', one, other, lost, sent] = found;
   return { pair, seconds: [Number(one), Number(other)], sent: Number(sent), lost: Number(lost) };
+}
+
+/** @param seconds one an end */
+export function saidOfFirstPacket(seconds: readonly number[]): string {
+  return `direct ${seconds.map((each) => each.toFixed(2)).join(' and ')} s after the first packet`;
+}
+
+export function readFirstPacket(text: string): readonly number[] | null {
+  const found = /^direct ([\d.]+) and ([\d.]+) s after the first packet$/.exec(text);
+  return found === null ? null : found.slice(1).map(Number);
 }

@@ -1,5 +1,6 @@
 /** The agent of a node: holds all state, and connects what observes, decides and acts. */
 import type { AgentConfig } from '../config.js';
+import { isOnDemand } from '../decide/demand.js';
 import { NodeAddresses } from '../decide/node-addresses.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
@@ -32,6 +33,7 @@ import { Remotes } from './remotes.js';
 import { isOpenings, Rendezvous } from './rendezvous.js';
 import { chooseProbeAddress, isCentral, sameForRemotes, siteFacts } from './site.js';
 import type { Story } from './story.js';
+import { TrafficWatch } from './traffic.js';
 import { SITE, World } from './world.js';
 
 export class Agent {
@@ -52,6 +54,7 @@ export class Agent {
   readonly #executor: Executor;
   readonly #handshakes: Handshakes;
   readonly #observer: Observer;
+  readonly #traffic: TrafficWatch;
   readonly #publisher: Publisher;
   readonly #loop: Loop;
   readonly #handingOver = new HandingOver(() => this.#refresh());
@@ -156,6 +159,15 @@ export class Agent {
       failed: story.trouble,
       worked: story.overcome,
     });
+    this.#traffic = new TrafficWatch({
+      network: this.#network,
+      remotes: this.remotes,
+      holderOf: (ip) => this.gateways.holderOf(ip),
+      watched: () => this.world.watchesTraffic,
+      mark: (owner) => this.#loop.mark(owner),
+      failed: story.trouble,
+      worked: story.overcome,
+    });
     this.#site = this.#gather();
   }
 
@@ -173,6 +185,7 @@ export class Agent {
     await this.#parts.store.start((batch) => this.#onBatch(batch));
     this.nat.start();
     this.#observer.start();
+    this.#traffic.start();
   }
 
   /** All that the engine hears by; what is open stays as it is, except for the raw socket, which is opened anew. */
@@ -185,7 +198,8 @@ export class Agent {
     this.#handingOver.stop();
     this.#publisher.stop();
     const { store } = this.#parts;
-    await Promise.all([this.nat.stop(), this.portMapper.stop(), this.#observer.stop(), store.stop(), this.#first]);
+    await Promise.all([this.nat.stop(), this.portMapper.stop(), this.#traffic.stop(), this.#observer.stop()]);
+    await Promise.all([store.stop(), this.#first]);
     await this.#loop.stop();
     this.#parts.driver.stop?.();
   }
@@ -249,6 +263,7 @@ export class Agent {
     this.#protect();
     const before = this.#site;
     this.#site = this.#gather();
+    if (isOnDemand(this.#site) && !isOnDemand(before)) this.remotes.keepDirect(Date.now());
     if (this.#site.synced !== before.synced || !sameForRemotes(before, this.#site)) this.#loop.markAll();
     else this.#loop.mark(SITE);
     if (this.#site.synced) this.portMapper.follow(this.#site.role === 'edge' ? this.#router : null);

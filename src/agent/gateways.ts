@@ -3,6 +3,7 @@ import { Admission, type Carried, type ProtectedAddresses } from '../decide/admi
 import type { NodeAddresses } from '../decide/node-addresses.js';
 import { drained } from '../decide/pieces.js';
 import { relayOf } from '../decide/relations.js';
+import type { Ip } from '../model/address.js';
 import type { Relay } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { DriverName } from '../model/names.js';
@@ -59,6 +60,11 @@ export class Gateways {
   /** Refused for what they claim; those that cannot be read at all are the store's. */
   get refused(): ReadonlyMap<string, string> {
     return this.#admission.refused;
+  }
+
+  /** Whose subnets hold the address, or null. */
+  holderOf(ip: Ip): string | null {
+    return this.#admission.holderOf(ip);
   }
 
   /** @returns names of gateways that are not as they were */

@@ -237,7 +237,8 @@ export class Loop {
     const { world } = this.#parts;
     const route = world.ownerOf(key) === undefined ? world.observed.get(key) : undefined;
     if (route?.kind !== 'route' || route.device !== world.devices.direct) return null;
-    remote.facts = { ...remote.facts, ...this.#adoptedOpening(remote) };
+    // What there was traffic with is not known any more: the path stays as long as if it had been now.
+    remote.facts = { ...remote.facts, trafficAt: now, ...this.#adoptedOpening(remote) };
     return adoptedPath(now, pathInput(site, relation.remote, remote.facts, now).fingerprint);
   }
 

@@ -54,6 +54,7 @@ const UNKNOWN_FIREWALL: Item = {
   localSubnets: [],
   devices: [],
   byPolicy: false,
+  watchesTraffic: false,
   overlay: null,
 };
 

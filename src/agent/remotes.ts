@@ -1,6 +1,6 @@
 /** What is observed of each remote gateway, and what its path remembers. */
 import type { PathMemory } from '../decide/path.js';
-import { isWithin, SESSION_MS } from '../decide/timing.js';
+import { DEMAND_MS, isWithin, SESSION_MS } from '../decide/timing.js';
 import { formatHostPort, type HostPort, type Ip, sameHostPort } from '../model/address.js';
 import type { PeerFacts, ProbeFacts, RemoteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
@@ -41,6 +41,8 @@ const UNSEEN: RemoteFacts = {
 /** A keepalive is 32 bytes every 5 s, a handshake initiation 148: what grows faster carries data. */
 const KEEPALIVE_BYTES = 32;
 const HANDSHAKE_BYTES = 148;
+/** No more exactly is it remembered when there was traffic. */
+const TRAFFIC_MS = 5_000;
 
 export class Remotes {
   readonly #byName = new Map<string, Remote>();
@@ -174,6 +176,21 @@ export class Remotes {
   nudged(name: string, now: number): void {
     const remote = this.#byName.get(name);
     if (remote !== undefined) remote.facts = { ...remote.facts, nudgedAt: now };
+  }
+
+  /** @returns is it the first for as long as a direct plane is kept without? */
+  seeTraffic(name: string, now: number): boolean {
+    const remote = this.#byName.get(name);
+    if (remote === undefined) return false;
+    const { trafficAt = 0 } = remote.facts;
+    if (!isWithin(TRAFFIC_MS, trafficAt, now)) remote.facts = { ...remote.facts, trafficAt: now };
+    return !isWithin(DEMAND_MS, trafficAt, now);
+  }
+
+  /** Direct planes are on demand from now on: those that stand stay as long as if there had been traffic now. */
+  keepDirect(now: number): void {
+    for (const remote of this.#byName.values())
+      if (remote.path?.state === 'direct') remote.facts = { ...remote.facts, trafficAt: now };
   }
 
   seeProbe(name: string, plane: Plane, probe: ProbeFacts | null): Remote | null {

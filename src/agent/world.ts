@@ -64,6 +64,12 @@ export class World {
     return this.#observed;
   }
 
+  /** Does the kernel remember whom there is traffic with? */
+  get watchesTraffic(): boolean {
+    const firewall = this.#observed.get('firewall');
+    return firewall?.kind === 'firewall' && firewall.watchesTraffic;
+  }
+
   ownerOf(key: ItemKey): string | undefined {
     return this.#owners.get(key);
   }

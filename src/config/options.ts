@@ -218,8 +218,8 @@ export const OPTIONS = {
     flag: '--direct',
     argument: 'WHO',
     env: ['CORAX_DIRECT'],
-    help: 'who gets a direct plane: all, none, or auto: all up to 100 remote edges, none above (default: auto)',
-    expected: 'all, none or auto',
+    help: 'who gets a direct plane: all, none, demand: whoever there is traffic with, or auto: all up to 100 remote edges, on demand above (default: auto)',
+    expected: 'all, demand, none or auto',
     schema: z.enum(['all', 'none', 'demand', 'auto']),
   }),
   portMapping: define({

@@ -74,6 +74,11 @@ export class Admission {
     return this.#own === null ? null : (this.#admitted.get(this.#own) ?? null);
   }
 
+  /** Whose subnets hold the address, or null. */
+  holderOf(ip: Ip): string | null {
+    return this.#prefixes.holderOf(hostPrefix(ip));
+  }
+
   /** What stood when the agent started: it counts for the first gateways that come. */
   adopt(carried: Carried): void {
     this.#carried = carried;

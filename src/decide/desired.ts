@@ -17,6 +17,7 @@ import {
   UNREACHABLE_METRIC,
 } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
+import { isOnDemand } from './demand.js';
 import { ipsecPart } from './ipsec.js';
 import { gatewayMarks, memberItems, overlayItems } from './members.js';
 import { type PathMemory, planeOf, wantsPeer } from './path.js';
@@ -106,6 +107,7 @@ function firewall(site: SiteFacts, planes: readonly Plane[]): Item {
     localSubnets: site.subnets,
     devices,
     byPolicy: site.onePlane,
+    watchesTraffic: isOnDemand(site),
     overlay: gatewayMarks(site.overlay, devices),
   };
 }

@@ -7,6 +7,7 @@ import type { PlaneFacts, RemoteFacts, Site, SiteFacts } from '../model/facts.js
 import type { Gateway } from '../model/gateway.js';
 import type { ExplainedFact, ExplainedSection } from '../model/status.js';
 import { formatDuration, formatLoss, formatRtt } from '../model/words.js';
+import { isOnDemand } from './demand.js';
 import { hasDirectPlane } from './desired.js';
 import { ago, explainPlane, fact, type Verdict } from './explain-plane.js';
 import { boundsOn, neighbourHealth, type PlaneHealth } from './health.js';
@@ -22,7 +23,7 @@ import {
 } from './path.js';
 import { centralRelay, isCorax, mayBeDirect, ownNatType } from './relations.js';
 import { pathInput, type Relation, relationTo, unanswered } from './remote.js';
-import { ATTEMPT_MS, DIFFER_MS, UNPROVEN_MS } from './timing.js';
+import { ATTEMPT_MS, DEMAND_MS, DIFFER_MS, UNPROVEN_MS } from './timing.js';
 
 /** @param memory null: nothing was decided yet */
 export function explainRemote(
@@ -42,7 +43,7 @@ export function explainRemote(
   }
   const path = memory ?? newPath(now);
   const input = pathInput(site, relation.remote, facts, now);
-  const pair = [who, explainPair(site, relation.remote, input), ...explainPlanes(relation.remote, path, input)];
+  const pair = [who, explainPair(site, relation.remote, input, facts), ...explainPlanes(relation.remote, path, input)];
   // Where it may not be direct nothing is compared, and nothing tried
   return mayBeDirect(input.verdict) ? [...pair, explainChoice(path, input), explainTries(path, input)] : pair;
 }
@@ -70,20 +71,21 @@ function explainWho(site: SiteFacts, gateway: Gateway, relation: Relation): Expl
 }
 
 /** May the pair be direct at all, and is all known that a try needs? */
-function explainPair(site: SiteFacts, remote: Site, input: PathInput): ExplainedSection {
-  const { verdict, waitingFor } = input;
+function explainPair(site: SiteFacts, remote: Site, input: PathInput, facts: RemoteFacts): ExplainedSection {
+  const { verdict, asked, waitingFor } = input;
   const hole = (at: HostPort | null): [string, Verdict] =>
     at === null ? ['not published yet', 'open'] : [formatHostPort(at), 'good'];
   const switchedOn = hasDirectPlane(site);
   return {
     title: 'May it be direct?',
-    verdict: mayBeDirect(verdict) ? (waitingFor === null ? 'yes' : 'yes, not yet') : 'no',
+    verdict: mayBeDirect(verdict) ? (asked && waitingFor === null ? 'yes' : 'yes, not yet') : 'no',
     facts: [
       fact(
         'direct planes',
         `${switchedOn ? 'on' : 'off'} (${site.onePlane ? 'one plane' : `--direct ${site.direct}`})`,
         switchedOn ? 'good' : 'bad',
       ),
+      ...explainDemand(site, facts, input),
       fact('own NAT', ownNatType(site) ?? 'unknown'),
       fact('its NAT', remote.endpoint.natType ?? 'unknown'),
       fact('rule', verdict.reason, verdict.may ? 'good' : mayBeDirect(verdict) ? 'open' : 'bad'),
@@ -93,6 +95,12 @@ function explainPair(site: SiteFacts, remote: Site, input: PathInput): Explained
       ...(waitingFor === null ? [] : [fact('waiting for', waitingFor, 'open')]),
     ],
   };
+}
+
+function explainDemand(site: SiteFacts, { trafficAt }: RemoteFacts, { asked, now }: PathInput): ExplainedFact[] {
+  if (!isOnDemand(site)) return [];
+  const rule = `direct planes are on demand, and go ${formatDuration(DEMAND_MS / 1000)} after the last packet`;
+  return [fact('traffic', trafficAt === undefined ? 'none seen' : ago(trafficAt, now), asked ? 'good' : 'open', rule)];
 }
 
 /** Said only where there is something to say: most sites have none. */

@@ -109,6 +109,7 @@ export function memberItems(site: SiteFacts, overlay: Overlay, mtu: number): Ite
     localSubnets: site.subnets,
     devices: [OVERLAY.device],
     byPolicy: false,
+    watchesTraffic: false,
     overlay: { device: OVERLAY.device, marks: [], source: site.probeAddress },
   });
   return items;

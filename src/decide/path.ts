@@ -53,6 +53,8 @@ export interface PathInput {
   /** The same for both ends. */
   readonly pair: string;
   readonly verdict: PairVerdict;
+  /** There is traffic with it, or its direct plane is no matter of that. */
+  readonly asked: boolean;
   /** The other end's hole; null while it is not known. */
   readonly target: HostPort | null;
   /** Why no try can start yet; null when it can. */
@@ -74,6 +76,8 @@ export interface PathInput {
   readonly direct: PlaneFacts;
   readonly remotePath: Plane | null;
 }
+
+const NOBODY_ASKS = 'there was no traffic with it lately, and direct paths are on demand';
 
 export type PathDeed = { readonly op: 'punch'; readonly ttl: number } | { readonly op: 're-add' | 'aim' };
 
@@ -178,6 +182,7 @@ function nextMove(before: PathMemory, input: PathInput): Move {
   // What is direct by an opening that this agent does not know of (it was restarted) is left to its probes.
   const stands = memory.state === 'direct' && verdict.byOpening === true;
   if (!verdict.may && !stands) return rest(forget(memory, verdict.reason, now));
+  if (!input.asked) return rest(forget(memory, NOBODY_ASKS, now));
   if (memory.state === 'direct') return whileDirect(memory, input);
   if (waitingFor !== null) return rest(forget(memory, `waiting for ${waitingFor}`, now));
   if (input.fingerprint !== memory.fingerprint) {

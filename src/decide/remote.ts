@@ -3,11 +3,11 @@ import { formatHostPort, type HostPort, isIpv4, sameHostPort } from '../model/ad
 import type { PlaneFacts, RemoteFacts, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { Item } from '../model/item.js';
-import { DIRECT_ALL_LIMIT } from '../model/names.js';
 import type { NatType } from '../model/nat.js';
 import type { OpeningMemory } from '../model/opening.js';
 import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
+import { askedUntil } from './demand.js';
 import { neighbourItems, peer as peerItem, remoteEdgeItems } from './desired.js';
 import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
 import { natVerdict, openedOf, openingDeeds, openingOf, outsideItems } from './hard-nat.js';
@@ -191,9 +191,11 @@ function decideEdge(
     // What was opened is open: a packet from the tunnel's own port would open another way.
     return openedOf(facts) === null ? punch(remote, deed.ttl) : [];
   });
+  const until = askedUntil(site, facts, now);
   // An opening is decided before the path: what the path came to, it has to see.
   const moved = opening !== null && decision.memory.state !== memory.state;
-  const wakeAt = Math.min(decision.wakeAt, opening?.wakeAt ?? Number.POSITIVE_INFINITY, moved ? now + 1 : Infinity);
+  const again = [opening?.wakeAt ?? Infinity, moved ? now + 1 : Infinity, until > now ? until + 1 : Infinity];
+  const wakeAt = Math.min(decision.wakeAt, ...again);
   const said = opening === null ? [] : openingDeeds(remote, opening);
   const memories = { path: decision.memory, opening: opening?.memory ?? null };
   return { items, deeds: [...said, ...deeds], wakeAt, complaint: null, ...memories };
@@ -201,7 +203,7 @@ function decideEdge(
 
 function decideOpeningOf(site: SiteFacts, remote: Site, path: PathMemory, facts: RemoteFacts, now: number) {
   const types = [ownNatType(site), remote.endpoint.natType] as const;
-  const mayTry = forbidden(site, remote) === null;
+  const mayTry = forbidden(site, remote) === null && askedUntil(site, facts, now) > now;
   return openingOf(site, remote, facts, path, { now, pair: pairName(site.publicKey, remote.key), types, mayTry });
 }
 
@@ -228,6 +230,7 @@ export function pathInput(site: SiteFacts, remote: Site, facts: RemoteFacts, now
     now,
     pair: pairName(site.publicKey, remote.key),
     verdict: verdict(site, remote, localType, facts),
+    asked: askedUntil(site, facts, now) > now,
     target: opened?.target ?? placesToTry(site, remote)[0] ?? null,
     waitingFor: global === null ? waitingFor(own?.hole ?? null, hole) : null,
     fingerprint: [own?.hole, hole, ...(lan === null ? [] : [lan]), ...(global === null ? [] : [own?.ipv6, global])]
@@ -258,8 +261,6 @@ function verdict(site: SiteFacts, remote: Site, localType: PathTypes, facts: Rem
 /** Why there is no direct plane to it, whatever the NATs are; null where there may be. */
 function forbidden(site: SiteFacts, remote: Site): string | null {
   if (site.direct === 'none') return 'direct paths are switched off (--direct none)';
-  if (site.direct === 'auto' && site.crowded)
-    return `with more than ${DIRECT_ALL_LIMIT} remote edges all stay on the relay (--direct all)`;
   return onePlaneOf(site, remote)?.reason ?? null;
 }
 

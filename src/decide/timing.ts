@@ -70,6 +70,9 @@ export function isWithin(ms: number, at: number, now: number): boolean {
   return Math.abs(now - at) <= ms;
 }
 
+/** A direct plane that is given on demand goes when there was no traffic for so long. */
+export const DEMAND_MS = 600_000;
+
 /** Between probes: on the plane in use and on a candidate; on the idle relay plane; after a loss. */
 export const PROBE_MS = 1_000;
 export const PROBE_CANDIDATE_MS = 250;

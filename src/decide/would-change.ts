@@ -26,6 +26,7 @@ export function wouldChange(
   const path = memory ?? newPath(now);
   const input = pathInput(site, relation.remote, facts, now);
   if (!mayBeDirect(input.verdict)) return whereItMayNot(site, relation.remote);
+  if (!input.asked) return whileUnasked(site);
   if (!input.verdict.may && path.state !== 'direct') return whileShut(site, relation.remote, facts, now);
   switch (path.state) {
     case 'direct':
@@ -37,9 +38,13 @@ export function wouldChange(
   }
 }
 
+function whileUnasked({ direct }: SiteFacts): string[] {
+  const otherwise = direct === 'auto' ? `--direct all, or at most ${DIRECT_ALL_LIMIT} remote edges` : '--direct all';
+  return ['traffic with it, from either end', `${otherwise}, on this node`];
+}
+
 function whereItMayNot(site: SiteFacts, remote: Site): string[] {
   if (site.direct === 'none') return ['--direct auto or all, on this node'];
-  if (site.direct === 'auto' && site.crowded) return [`--direct all, or at most ${DIRECT_ALL_LIMIT} remote edges`];
   const one = onePlaneOf(site, remote);
   if (one !== null) return [one.remedy];
   const [own, theirs] = [ownNatType(site), remote.endpoint.natType];

@@ -12,8 +12,8 @@ import type { OpeningFacts, PortRange } from './opening.js';
  */
 export type Role = 'edge' | 'relay' | 'member' | 'idle';
 
-/** Who gets a direct plane; `auto` is `all` up to DIRECT_ALL_LIMIT remote edges. */
-export type DirectPolicy = 'auto' | 'all' | 'none';
+/** Who gets a direct plane; `auto` is `all` up to DIRECT_ALL_LIMIT remote edges, and `demand` above. */
+export type DirectPolicy = 'auto' | 'all' | 'demand' | 'none';
 
 /** The way out of this node for everything that is not tunnelled. */
 export interface Underlay {
@@ -110,6 +110,8 @@ export interface RemoteFacts {
   readonly former?: Former;
   /** When its relay-plane peer was last made to ask for a session at once; absent: never. */
   readonly nudgedAt?: number;
+  /** When there was traffic with it last, where that is watched; absent: never. */
+  readonly trafficAt?: number;
   /** Absent where this node takes part in none. */
   readonly opening?: OpeningFacts;
 }
@@ -149,7 +151,7 @@ export interface SiteFacts {
    * the others.
    */
   readonly scale: number;
-  /** There are more remote edges than `auto` gives a direct plane to. */
+  /** There are more remote edges than `auto` gives a direct plane to unasked. */
   readonly crowded: boolean;
   /** Where the router maps the tunnel's port to; null where it does not. */
   readonly mapped: HostPort | null;

@@ -49,6 +49,8 @@ export interface FirewallItem {
    * own packets use.
    */
   readonly byPolicy: boolean;
+  /** Remember whom there is traffic with. */
+  readonly watchesTraffic: boolean;
   /** For the other nodes of the own gateway; null without any. */
   readonly overlay: {
     readonly device: string;
@@ -224,6 +226,7 @@ function sameFirewall(a: FirewallItem, b: FirewallItem): boolean {
   return (
     a.relaying === b.relaying &&
     a.byPolicy === b.byPolicy &&
+    a.watchesTraffic === b.watchesTraffic &&
     JSON.stringify(a.overlay) === JSON.stringify(b.overlay) &&
     sameList(a.relays, b.relays, sameHostPort) &&
     sameList(a.localSubnets, b.localSubnets, Object.is) &&

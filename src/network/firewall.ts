@@ -7,6 +7,7 @@ import { type FirewallItem, type OutsidePortItem, sameItem } from '../model/item
 import { DIRECT_PORT, TUNNEL_FWMARK, TUNNEL_PORT } from '../model/names.js';
 import { OVERLAY } from '../model/overlay.js';
 import { INSIDE_SET, OUTSIDE_MAP, outsideElements, outsidePortChange } from './outside-ports.js';
+import { BUSY_SET, busySet, notProbes, remember } from './traffic.js';
 
 const FAMILY = 'ip';
 const TABLE = 'corax';
@@ -34,6 +35,7 @@ export function firewallTransaction(item: FirewallItem, outside: Iterable<Outsid
   const [relayDevice] = item.devices;
   if (item.relaying && relayDevice !== undefined) commands.push(...relaying(item, relayDevice));
   if (item.overlay !== null) commands.push(...overlayRules(item, item.overlay));
+  if (item.watchesTraffic) commands.push(...watching(item.devices));
   return JSON.stringify({ nftables: commands });
 }
 
@@ -61,6 +63,11 @@ export function outsidePortUpdate(op: 'add' | 'delete', item: OutsidePortItem): 
 /** Asks for the outside ports; an error where there are none. */
 export function outsidePortQuery(): string {
   return JSON.stringify({ nftables: [{ list: { map: { family: FAMILY, table: TABLE, name: OUTSIDE_MAP } } }] });
+}
+
+/** Asks for whom there is traffic with; an error where nobody watches. */
+export function busyQuery(): string {
+  return JSON.stringify({ nftables: [{ list: { set: { family: FAMILY, table: TABLE, name: BUSY_SET } } }] });
 }
 
 /** Asks for the table; an error where there is none. */
@@ -207,6 +214,19 @@ function relaying(item: FirewallItem, device: string): Json[] {
       match({ fib: { result: 'oifname', flags: ['daddr'] } }, '==', device),
       { notrack: null },
     ]),
+  ];
+}
+
+/** Both ways: where one end only sends, the other has to open its direct plane too. */
+function watching(devices: readonly string[]): Json[] {
+  return [
+    add('set', busySet),
+    chain('going', { type: 'filter', hook: 'postrouting', prio: PRIORITY_LAST }),
+    rule('going', notProbes),
+    rule('going', [match(meta('oifname'), '==', set(devices)), remember('daddr')]),
+    chain('coming', { type: 'filter', hook: 'prerouting', prio: PRIORITY_MANGLE }),
+    rule('coming', notProbes),
+    rule('coming', [match(meta('iifname'), '==', set(devices)), remember('saddr')]),
   ];
 }
 

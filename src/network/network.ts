@@ -27,6 +27,7 @@ import {
   type Rule,
 } from '../native.js';
 import {
+  busyQuery,
   firewallMatches,
   firewallQuery,
   firewallRemoval,
@@ -38,6 +39,7 @@ import {
 import { outsidePortsIn } from './outside-ports.js';
 import { entryOperation, observeOverlay, putOverlay } from './overlay.js';
 import { addressAt, familyAt, RTN_UNICAST, routeItems } from './routes.js';
+import { busyIn } from './traffic.js';
 
 /** Not one netlink operation each. */
 type WholeItem = FirewallItem | OutsidePortItem | OverlayItem;
@@ -101,6 +103,15 @@ export class Network {
     this.#outsidePorts.clear();
     for (const item of items) this.#outsidePorts.set(keyOf(item), item);
     return items;
+  }
+
+  /** Addresses beyond the tunnels that packets went to or came from in the last seconds; none where nobody watches. */
+  async busy(): Promise<Ip[]> {
+    const answer = await this.#engine.nft(busyQuery()).catch((error: unknown) => {
+      if (isMissing(error)) return null;
+      throw error;
+    });
+    return answer === null ? [] : busyIn(answer);
   }
 
   /** Is our table there, whole? Others flush the ruleset (a firewall that restarts), and nobody tells. */

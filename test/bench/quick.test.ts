@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { Failure } from '../../bench/model.js';
 import type { Verdict } from '../../bench/report/figures.js';
 import { verdictText } from '../../bench/report/figures.js';
 import { lineSplitter } from '../../lab/process.js';
@@ -25,7 +26,7 @@ test('npm run bench -- --quick: the bars', async (t) => {
   assert.ok(code === 0 || code === 1, `it ended with ${code}`);
   const { verdicts, failed } = JSON.parse(readFileSync(join(ROOT, 'bench/results/tmp/report.json'), 'utf8')) as {
     verdicts: Verdict[];
-    failed: string[];
+    failed: Failure[];
   };
   assert.deepEqual(failed, [], 'all was done');
   assert.ok(verdicts.length > 0, 'there are bars');

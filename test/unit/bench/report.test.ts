@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CASES } from '../../../bench/cases.js';
-import type { Bar, Figure } from '../../../bench/model.js';
+import type { Bar, Failure, Figure, Taken } from '../../../bench/model.js';
+import { parseWishes } from '../../../bench/options.js';
 import { encode, peer, RECORD_BYTES } from '../../../bench/peers/records.js';
 import { judge, median, number, spread, verdictText } from '../../../bench/report/figures.js';
 import { groupName, groups, markdown, type Results } from '../../../bench/report/markdown.js';
 import { plot } from '../../../bench/report/svg.js';
 import { merged } from '../../../bench/report/write.js';
+import { readDirect, readFirstPacket, saidOfDirect, saidOfFirstPacket } from '../../../lab/traffic/direct-times.js';
 
 const subject = { case: 'c', what: 'work', scale: 10 } as const;
 const figure = (who: string, values: readonly number[], more: Partial<Figure> = {}): Figure => ({
@@ -83,36 +85,95 @@ test('every case has a name of its own, and bars are about what it measures', ()
   }
 });
 
-function results(figures: readonly Figure[], more: Partial<Results> = {}): Results {
-  const machine = { ...{ commit: 'c', processor: 'p', memoryGiB: 1, kernel: 'k', guestKernel: 'g' } };
+test('what the lab says of pairs that went direct is read again', () => {
+  const times = { pair: 'linux with linux', seconds: [0.5, 12.25], sent: 90, lost: 2 };
+  assert.deepEqual(readDirect(saidOfDirect(times)), times);
+  assert.deepEqual(readFirstPacket(saidOfFirstPacket([1.5, 2])), [1.5, 2]);
+  for (const read of [readDirect, readFirstPacket]) assert.equal(read('direct in 40 ms'), null);
+  assert.equal(readFirstPacket(saidOfFirstPacket([Number.NaN, 2])), null, 'one end did not get there');
+});
+
+test('what is asked for', () => {
+  const wishes = parseWishes(['snapshot', 'edges', '--scale', '10', '--scale', '100', '--update', '--no-wall']);
+  assert.ok(typeof wishes !== 'string');
+  const { cases, ...more } = wishes;
+  assert.deepEqual(
+    cases.map(({ name }) => name),
+    ['snapshot', 'edges'],
+  );
+  assert.deepEqual(more, { quick: false, wall: false, update: true, host: false, scales: [10, 100], minutes: 180 });
+  assert.deepEqual(parseWishes([]), {
+    ...{ cases: CASES, quick: false, wall: true, update: false, host: false },
+    ...{ scales: [], minutes: 180 },
+  });
+  for (const words of [
+    ['nothing'],
+    ['--nothing'],
+    ['--scale', 'x'],
+    ['--minutes', '0'],
+    ['--quick', '--update'],
+    ['--host', '--scale', '1'],
+  ]) {
+    assert.ok(typeof parseWishes(words) === 'string', words.join(' '));
+  }
+  assert.equal(parseWishes(['--help']), '');
+});
+
+function results(figures: readonly Figure[], more: Partial<Results> = {}, commit = 'c'): Results {
+  const machine = { ...{ commit, processor: 'p', memoryGiB: 1, kernel: 'k', guestKernel: 'g' } };
   const where = { ...machine, distribution: 'd', node: 'n', qemu: 'q', versions: { 'raw C': '1' } };
   const missing = { 'wgctrl-go': 'no go' };
-  return { ...{ machine: where, quick: true, figures, verdicts: [], missing, failed: [], commits: {} }, ...more };
+  const taken: Taken[] = figures.map((each) => ({ ...each, commit }));
+  return { ...{ machine: where, quick: true, figures: taken, verdicts: [], missing, failed: [] }, ...more };
 }
 
 test('a report made in several runs: what was measured anew is in place of what was there, and says of which corax', () => {
-  const of = (name: string, values: readonly number[]) => figure('corax', values, { case: name });
-  const before = results([of('snapshot', [1]), of('delta', [2])], {
-    commits: { snapshot: 'old', delta: 'old' },
-    failed: ['snapshot: no', 'delta: no'],
+  const of = (name: string, values: readonly number[], scale = 10) => figure('corax', values, { case: name, scale });
+  const failure = (name: string, scale: number): Failure => ({
+    ...{ case: name, task: { what: 'work', scale, clock: 'instructions' }, why: 'it broke' },
   });
-  const after = merged(before, results([of('snapshot', [3])], { commits: { snapshot: 'c' } }), [
+  const before = results(
+    [of('snapshot', [1]), of('snapshot', [7], 20), of('delta', [2]), of('program', [9])],
+    { failed: [failure('snapshot', 10), failure('delta', 20), { case: 'scrape', why: 'no' }] },
+    'old',
+  );
+  const scrape = figure('corax', [5], { case: 'scrape', clock: 'processor' });
+  const anew = results([of('snapshot', [3]), scrape], { failed: [failure('program', 10)] });
+  const after = merged(before, anew, [
     { ...subject, case: 'delta', who: 'corax', clock: 'instructions', limit: { kind: 'at most', value: 1 } },
   ]);
   assert.deepEqual(
-    after.figures.map(({ case: name, values }) => [name, values]),
+    after.figures.map(({ case: name, scale, values, commit }) => [name, scale, values, commit]),
     [
-      ['delta', [2]],
-      ['snapshot', [3]],
+      ['snapshot', 20, [7], 'old'],
+      ['delta', 10, [2], 'old'],
+      ['snapshot', 10, [3], 'c'],
+      ['scrape', 10, [5], 'c'],
     ],
   );
-  assert.deepEqual(after.failed, ['delta: no']);
+  assert.deepEqual(after.failed, [failure('delta', 20), failure('program', 10)]);
   assert.deepEqual(
     after.verdicts.map(({ met }) => met),
     [false],
   );
+  const since = results([], { missing: {}, machine: { ...anew.machine, versions: { 'wgctrl-go': '2' } } });
+  const { machine, missing } = merged(after, since, []);
+  assert.deepEqual([machine.versions, missing], [{ 'raw C': '1', 'wgctrl-go': '2' }, {}]);
   const text = markdown(after, CASES, new Map());
   assert.equal(text.match(/Taken of corax old\./g)?.length, 1);
+  assert.equal(text.match(/Taken of corax old \(20\), c \(10\)\./g)?.length, 1);
+  assert.match(text, /Not done: program: work, 10: it broke/);
+});
+
+test('a whole report says by itself what it does not have', () => {
+  const program = CASES.filter(({ name }) => name === 'delta' || name === 'scrape');
+  const taken = figure('corax', [1], { case: 'delta', what: 'delta', scale: 100 });
+  const broken: Failure = { case: 'delta', task: { what: 'delta', scale: 1_000, clock: 'instructions' }, why: 'late' };
+  const text = markdown(results([taken], { quick: false, failed: [broken] }), program, new Map());
+  assert.deepEqual(text.match(/(?<=Not measured: )delta.*/g), ['delta: delta, 10,000']);
+  assert.match(text, /Not done: delta: delta, 1,000: late/);
+  assert.match(text, /Not measured: scrape: what is measured on the host/);
+  assert.doesNotMatch(markdown(results([taken]), program, new Map()), /Not measured/);
 });
 
 test('report and plots are made of whatever figures there are', () => {

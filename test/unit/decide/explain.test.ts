@@ -143,7 +143,6 @@ const refusals: Array<[string, Partial<SiteFacts>, Gateway, RegExp[]]> = [
     ],
   ],
   ['switched off', { direct: 'none' }, theirs, [/^--direct auto or all, on this node$/]],
-  ['too many', { crowded: true }, theirs, [/^--direct all, or at most 100 remote edges$/]],
 ];
 
 for (const [what, more, other, changes] of refusals) {
@@ -158,6 +157,26 @@ for (const [what, more, other, changes] of refusals) {
     changes.forEach((pattern, index) => {
       assert.match(told[index] ?? '', pattern);
     });
+  });
+}
+
+for (const [how, more, otherwise] of [
+  ['--direct demand', { direct: 'demand' }, /^--direct all, on this node$/],
+  ['too many', { crowded: true }, /^--direct all, or at most 100 remote edges, on this node$/],
+] as const) {
+  test(`on demand (${how}): it may be direct, and waits for traffic`, () => {
+    const here = siteFacts(own, [relay(1)], more);
+    const traffic = (seen: RemoteFacts) => {
+      const sections = explainRemote(here, theirs, path({}), seen, NOW);
+      const told = factOf(sections, 'May it be direct?', 'traffic');
+      return [section(sections, 'May it be direct?')?.verdict, told?.value, told?.verdict];
+    };
+    const quiet = { ...facts(), direct: UNSEEN.direct };
+    assert.deepEqual(traffic(quiet), ['yes, not yet', 'none seen', 'open']);
+    assert.deepEqual(traffic({ ...quiet, trafficAt: NOW - 2_000 }), ['yes', '2 s ago', 'good']);
+    const told = wouldChange(here, theirs, path({}), quiet, NOW);
+    assert.match(told[0] ?? '', /^traffic with it/);
+    assert.match(told[1] ?? '', otherwise);
   });
 }
 

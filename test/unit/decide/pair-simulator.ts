@@ -200,6 +200,7 @@ export class Pair {
     return {
       now: this.now,
       pair: pairName(this.a.key, this.b.key),
+      asked: true,
       verdict: end.forbidden ? { may: false, reason: 'forbidden here' } : pairVerdict(end.type, other.type),
       target: end.knowsHoles ? hole(other) : null,
       waitingFor: end.knowsHoles ? null : "the other end's hole",

@@ -16,6 +16,7 @@ function input(more: Partial<PathInput> = {}): PathInput {
     now: NOW,
     pair: 'a b',
     verdict: { may: true, reason: 'may' },
+    asked: true,
     target: at('198.51.100.2'),
     waitingFor: null,
     fingerprint: 'f',

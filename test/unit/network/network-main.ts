@@ -1,4 +1,6 @@
 /** Runs in a network namespace of its own: items to the real kernel and back. Prints what it found as JSON. */
+import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import type { FirewallItem, Item } from '#src/model/item.js';
 import { TABLES } from '#src/model/names.js';
 import { openEngine } from '#src/native.js';
@@ -16,6 +18,7 @@ const firewall = (more: Partial<FirewallItem>): FirewallItem => ({
   localSubnets: [],
   devices: ['raven-wg0'],
   byPolicy: false,
+  watchesTraffic: false,
   overlay: null,
   ...more,
 });
@@ -28,6 +31,7 @@ const firewalls: Record<string, FirewallItem> = {
     devices: both,
   }),
   'edge without relays': firewall({ relays: [], localSubnets: [prefix('10.1.0.0/24')], devices: both }),
+  watching: firewall({ relays: [], localSubnets: [prefix('10.1.0.0/24')], devices: ['lo'], watchesTraffic: true }),
   relay: firewall({ relaying: true, localSubnets: [prefix('10.200.1.0/24')] }),
   gateway: firewall({
     localSubnets: [prefix('10.1.0.0/24')],
@@ -121,6 +125,28 @@ async function outsideResults(): Promise<Record<string, unknown>> {
   const left = await stand();
   await engine.nft(firewallRemoval());
   return { withoutTable, errors, added, changed, found, kept, left, flushed: await stand() };
+}
+
+/** A datagram and two pings to addresses on a watched device: whom the kernel remembers. */
+async function trafficResults(): Promise<unknown> {
+  const unwatched = await network.busy();
+  await network.apply([{ op: 'put', item: firewalls.watching as FirewallItem, present: null }]);
+  const before = await network.busy();
+  await engine.network([{ op: 'link-set', name: 'lo', up: true }]);
+  const socket = createSocket('udp4');
+  await new Promise((sent) => socket.send('x', 4500, '127.0.0.9', sent));
+  socket.close();
+  // By their TOS these are probes, and that one is not.
+  for (const [to, tos] of [
+    ['127.0.0.10', '0x10'],
+    ['127.0.0.11', '0x08'],
+    ['127.0.0.12', '0x20'],
+  ] as const) {
+    execFileSync('ping', ['-q', '-c', '1', '-Q', tos, to]);
+  }
+  const found = await network.busy();
+  await engine.nft(firewallRemoval());
+  return { unwatched, before, found: found.sort() };
 }
 
 async function itemResults(): Promise<Record<string, unknown>> {
@@ -222,5 +248,6 @@ async function itemResults(): Promise<Record<string, unknown>> {
 
 const firewallFound = await firewallResults();
 const outside = await outsideResults();
-process.stdout.write(JSON.stringify({ firewall: firewallFound, outside, items: await itemResults() }));
+const traffic = await trafficResults();
+process.stdout.write(JSON.stringify({ firewall: firewallFound, outside, traffic, items: await itemResults() }));
 engine.close();

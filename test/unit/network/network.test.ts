@@ -13,6 +13,7 @@ import { columnsOf } from './route-columns.js';
 interface Found {
   readonly firewall: Record<string, unknown>;
   readonly outside: Record<string, unknown>;
+  readonly traffic: unknown;
   readonly items: {
     readonly items: Item[];
     readonly observed: Item[];
@@ -39,6 +40,7 @@ describe('the kernel, in a network namespace of its own', () => {
       bare: ok,
       edge: ok,
       'edge without relays': ok,
+      watching: ok,
       relay: ok,
       gateway: ok,
       'relay by policy': ok,
@@ -67,6 +69,11 @@ describe('the kernel, in a network namespace of its own', () => {
       left: ['203.0.113.20 40003'],
       flushed: [],
     });
+  });
+
+  it('remembers whom there is traffic with, both ways, and takes no probe for it', () => {
+    const busy = ['127.0.0.1', '127.0.0.12', '127.0.0.9'];
+    assert.deepEqual(found().traffic, { unwatched: [], before: [], found: busy });
   });
 
   it('takes every item twice, shows them as they were given, and gives them up twice', () => {
@@ -279,6 +286,7 @@ describe('the network, as an engine tells of it', () => {
       localSubnets: site.subnets,
       devices: ['raven-wg0'],
       byPolicy: false,
+      watchesTraffic: false,
       overlay: null,
     } as const;
     const results = await network.apply([
