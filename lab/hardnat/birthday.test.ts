@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
-import { SPRAY_PROBES } from '#src/decide/strategies.js';
+import { SPRAY_PROBES } from '#src/decide/opening-size.js';
 import type { Lab } from '../lab.js';
 import type { LabNode } from '../node.js';
 import { LONG_MS, type Pair, pause } from '../test/agents.js';

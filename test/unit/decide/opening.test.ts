@@ -5,7 +5,7 @@ import { decideOpening } from '#src/decide/opening.js';
 import { NO_OPENING } from '#src/decide/opening-input.js';
 import { PAUSES_MS } from '#src/decide/opening-timing.js';
 import { describeOpening } from '#src/decide/opening-words.js';
-import { fanFor } from '#src/decide/strategies.js';
+import { type Plan, strategiesFor } from '#src/decide/strategies.js';
 import type { OpeningMemory } from '#src/model/opening.js';
 import { at } from './fixtures.js';
 import { OpeningPair, START } from './opening-pair.js';
@@ -203,7 +203,11 @@ const INPUT = {
   now: START,
   pair: 'a b',
   role: 'fan',
-  fan: fanFor(null),
+  plans: strategiesFor({ type: 'Symmetric NAT', ports: null }, { type: null, ports: null }, true)
+    .list as readonly Plan[],
+  ports: null,
+  theirs: null,
+  bothHard: false,
   against: null,
   ownHole: at('203.0.113.10', 20_000),
   hole: at('203.0.113.20', 30_000),
