@@ -173,6 +173,22 @@ describe('an opening', () => {
     assert.equal(decide({ ...failed, fingerprint: 'same' }).memory.phase, 'idle');
   });
 
+  it('that was ended by the spray is not begun anew by what the other end said before it knew', () => {
+    const token = 'a'.repeat(16);
+    const memory = { ...NO_OPENING, phase: 'spraying', token, since: START - 60_000, fingerprint: 'same' } as const;
+    const input = { ...INPUT, role: 'spray' } as const;
+    const missed = decideOpening(memory, { ...input, memory });
+    assert.equal(missed.memory.phase, 'idle');
+    const open = (of: string) =>
+      decideOpening(missed.memory, {
+        ...input,
+        memory: missed.memory,
+        events: [{ type: 'message', message: { kind: 'open', token: of, ports: { first: 1_024, last: 2_047 } } }],
+      });
+    assert.deepEqual(open(token).acts, [{ op: 'say', message: { kind: 'no', token, why: 'missed' } }]);
+    assert.equal(open('b'.repeat(16)).memory.phase, 'spraying');
+  });
+
   it('is stopped where the pair needs none any more', () => {
     const memory = { ...NO_OPENING, phase: 'spraying', token: 'a'.repeat(16), since: START } as const;
     const { memory: after, acts } = decideOpening(memory, { ...INPUT, memory, role: null });
