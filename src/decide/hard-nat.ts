@@ -95,6 +95,10 @@ export function openingOf(
   const strategies = strategiesOf(site, remote, types, theirs);
   const role = roleIn(site, remote, strategies, mayTry);
   const plans = strategies.list.filter((strategy) => strategy.kind !== 'hole');
+  const { memory } = facts.opening;
+  const answered = memory.answered && memory.fingerprint === fingerprint;
+  // Also where this end has nothing to ask, the other has to be told why.
+  const isHopeless = plans.length === 0 && theirs !== null && (role === 'spray' || answered || site.ports === null);
   const { peer } = facts.direct;
   const input: OpeningInput = {
     ...facts.opening,
@@ -105,7 +109,7 @@ export function openingOf(
     ports: site.ports,
     theirs,
     bothHard: types.every((type) => type === 'Symmetric NAT'),
-    against: against(site, facts, role, plans.length === 0 && theirs !== null),
+    against: against(site, facts, role, isHopeless),
     ownHole: onlyIpv4(ownHole),
     hole: onlyIpv4(hole),
     fingerprint,

@@ -27,7 +27,8 @@ export function askAgain(turn: OpeningTurn): void {
 
 export function hear(turn: OpeningTurn, message: RendezvousMessage): void {
   const { phase, token } = turn.memory;
-  if (message.token !== token) return;
+  if (message.token !== token || message.kind === 'nat') return;
+  turn.memory = { ...turn.memory, answered: true };
   if (message.kind === 'no' && (phase === 'asking' || phase === 'sampling' || phase === 'fanned')) {
     const { why } = message;
     if (why === 'busy') turn.comeBack();

@@ -51,6 +51,7 @@ export const NO_OPENING: OpeningMemory = {
   nextTryAt: 0,
   failure: null,
   theirs: null,
+  answered: false,
   aim: null,
   window: null,
   opened: null,

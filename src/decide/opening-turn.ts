@@ -18,7 +18,8 @@ export class OpeningTurn {
     const { now, fingerprint, theirs } = input;
     const nextTryAt = memory.nextTryAt > now + 2 * timing.LAST_PAUSE_MS ? now : memory.nextTryAt;
     this.#anew = memory.fingerprint !== fingerprint;
-    const begun = this.#anew ? { fingerprint, failures: 0, nextTryAt: 0, failure: null } : { nextTryAt };
+    const fresh = { fingerprint, failures: 0, nextTryAt: 0, failure: null, answered: false };
+    const begun = this.#anew ? fresh : { nextTryAt };
     this.memory = { ...memory, ...begun, theirs };
   }
 

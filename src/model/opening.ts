@@ -71,6 +71,8 @@ export interface OpeningMemory {
   readonly failure: string | null;
   /** How the other end's NAT gives out ports, as it says; null where it did not. */
   readonly theirs: NatPorts | null;
+  /** It has answered a question since what tries are based on changed: it has been told as much. */
+  readonly answered: boolean;
   /** Where the fan's packets go. */
   readonly aim: HostPort | null;
   /** Where its mappings lie at the own NAT, as far as is known. */

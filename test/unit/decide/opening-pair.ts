@@ -101,7 +101,10 @@ export class OpeningPair {
       ports: of.ports,
       theirs,
       bothHard: this.bothHard,
-      against: this.bothHard && strategies.list.length === 0 && theirs !== null ? 'odds' : null,
+      against:
+        this.bothHard && strategies.list.length === 0 && theirs !== null && (!isFan || of.memory.answered)
+          ? 'odds'
+          : null,
       ownHole: isFan ? fanHole : sprayHole,
       hole: isFan ? sprayHole : fanHole,
       fingerprint: 'same',

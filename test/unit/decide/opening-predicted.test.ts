@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { NO_OPENING } from '#src/decide/opening-input.js';
 import { FAN_SOCKETS } from '#src/decide/opening-size.js';
 import { PAUSES_MS } from '#src/decide/opening-timing.js';
 import { PREDICTED_SOCKETS } from '#src/decide/prediction.js';
@@ -156,6 +157,16 @@ describe('a predicted opening', () => {
       assert.match(pair.fan.memory.failure ?? '', /too few tries would succeed/);
       assert.deepEqual([...pair.fan.acts, ...pair.spray.acts], ['end-opening']);
     }
+  });
+
+  it('that is hopeless is told to an end that does not know so, once', () => {
+    const pair = new OpeningPair();
+    pair.bothHard = true;
+    [pair.fan.ports, pair.spray.ports] = [aSequence(), RANDOM_PORTS];
+    pair.fan.memory = { ...NO_OPENING, theirs: RANDOM_PORTS, fingerprint: 'same' };
+    pair.run(3 * 3_600_000);
+    assert.deepEqual(pair.fan.said, ['nat', 'ask']);
+    assert.deepEqual(pair.spray.memory.theirs, aSequence());
   });
 
   it('with an end of an earlier version is a question that it refuses, ever more rarely asked', () => {
