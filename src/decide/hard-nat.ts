@@ -59,12 +59,19 @@ function roleIn(site: SiteFacts, remote: Site, strategies: Strategies, mayTry: b
   return cannotAgree(site, remote) === null ? strategies.role : null;
 }
 
-function against(site: SiteFacts, facts: RemoteFacts, role: OpeningRole | null, hopeless: boolean): Refusal | null {
+/** @param isHopeless no try is worth it, as both ends know */
+function against(site: SiteFacts, facts: RemoteFacts, role: OpeningRole | null, isHopeless: boolean): Refusal | null {
   if (!site.hardNat) return 'off';
   if (isNear(facts)) return 'near';
   // It costs a second at most, and may save a thousand probes.
   if (role === 'fan' && site.profiling) return 'ports';
-  return hopeless ? 'odds' : null;
+  return isHopeless ? 'odds' : null;
+}
+
+/** What tries are based on. */
+function fingerprintOf(holes: ReadonlyArray<HostPort | null>, { ports }: SiteFacts, { key }: Site): string {
+  const nat = ports === null ? '-' : `${ports.assignment} ${ports.step}`;
+  return [...holes.map((at) => (at ? formatHostPort(at) : '-')), key, nat].join(' ');
 }
 
 /** What the other end says of its NAT; of one that has another hole or key since it said so nothing is known. */
@@ -86,16 +93,12 @@ export function openingOf(
   if (facts.opening === undefined) return null;
   const { hole } = remote.endpoint;
   const ownHole = site.self?.endpoint.hole ?? null;
-  const { assignment = null, step = null } = site.ports ?? {};
-  const fingerprint = [ownHole, hole]
-    .map((at) => (at ? formatHostPort(at) : '-'))
-    .concat(remote.key, `${assignment} ${step}`)
-    .join(' ');
+  const { memory } = facts.opening;
+  const fingerprint = fingerprintOf([ownHole, hole], site, remote);
   const theirs = theirPorts(facts.opening, fingerprint);
   const strategies = strategiesOf(site, remote, types, theirs);
   const role = roleIn(site, remote, strategies, mayTry);
   const plans = strategies.list.filter((strategy) => strategy.kind !== 'hole');
-  const { memory } = facts.opening;
   const answered = memory.answered && memory.fingerprint === fingerprint;
   // Also where this end has nothing to ask, the other has to be told why.
   const isHopeless = plans.length === 0 && theirs !== null && (role === 'spray' || answered || site.ports === null);
@@ -117,7 +120,7 @@ export function openingOf(
     peer: peer !== null,
     session: peer !== null && isWithin(SESSION_MS, peer.lastHandshake * 1000, now),
   };
-  return decideOpening(facts.opening.memory, input);
+  return decideOpening(memory, input);
 }
 
 function onlyIpv4(at: HostPort | null): HostPort | null {
