@@ -116,6 +116,7 @@ export function openingOf(
     ownHole: onlyIpv4(ownHole),
     hole: onlyIpv4(hole),
     fingerprint,
+    scale: site.scale,
     state: path.state,
     peer: peer !== null,
     session: peer !== null && isWithin(SESSION_MS, peer.lastHandshake * 1000, now),

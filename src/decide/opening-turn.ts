@@ -18,9 +18,15 @@ export class OpeningTurn {
     const { now, fingerprint, theirs } = input;
     const nextTryAt = memory.nextTryAt > now + 2 * timing.LAST_PAUSE_MS ? now : memory.nextTryAt;
     this.#anew = memory.fingerprint !== fingerprint;
-    const fresh = { fingerprint, failures: 0, nextTryAt: 0, failure: null, answered: false };
+    const fresh = { fingerprint, failures: 0, nextTryAt: this.#firstTryAt(), failure: null, answered: false };
     const begun = this.#anew ? fresh : { nextTryAt };
     this.memory = { ...memory, ...begun, theirs };
+  }
+
+  #firstTryAt(): number {
+    const { now, pair, scale } = this.input;
+    const within = Math.min(timing.MOST_SPREAD_MS, Math.max(0, scale - 1) * timing.SPREAD_MS);
+    return now + Math.floor(fraction(pair) * within);
   }
 
   /** What stands against this end's part in a try that begins now. */
@@ -89,10 +95,13 @@ export class OpeningTurn {
 
   /** It has others to open with, one after the other: to ask again costs a message, and is no failure. */
   comeBack(): void {
-    const { now, pair } = this.input;
-    const jitter = fraction(`${pair} ${this.memory.token}`);
     this.end(`the other end says no: ${REFUSED.busy}`);
-    this.memory = { ...this.memory, nextTryAt: now + Math.floor(timing.BUSY_MS * (0.5 + jitter)) };
+    this.memory = { ...this.memory, nextTryAt: this.input.now + this.busyPause() };
+  }
+
+  busyPause(): number {
+    const { pair, token } = this.input;
+    return Math.floor(timing.BUSY_MS * (0.5 + fraction(`${pair} ${token}`)));
   }
 
   fail(why: string): void {

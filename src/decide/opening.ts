@@ -77,12 +77,13 @@ function pass(turn: OpeningTurn, before: OpeningMemory): void {
 }
 
 function wakeAt(turn: OpeningTurn): number {
-  const { now, role } = turn.input;
+  const { now, role, allowance } = turn.input;
   const { phase, since, saidAt, nextTryAt } = turn.memory;
   switch (phase) {
     case 'idle':
       if (role !== 'fan') return Number.POSITIVE_INFINITY;
-      return nextTryAt > now ? nextTryAt : now + timing.LOOK_AGAIN_MS;
+      if (nextTryAt > now) return nextTryAt;
+      return now + (allowance.busy ? turn.busyPause() : timing.LOOK_AGAIN_MS);
     case 'asking':
       return saidAt + timing.ASK_MS;
     case 'sampling':

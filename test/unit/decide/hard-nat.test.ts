@@ -14,7 +14,8 @@ const T0 = 1_800_000_000_000;
 const TOKEN = '0123456789abcdef';
 const RELAYED = { ...UNSEEN, relay: { peer: null, probe: probeFacts({ rttMs: 55 }) } };
 
-const hard = (more: Partial<SiteFacts> = {}) => siteFacts(gateway(1, { natType: SYMMETRIC }), [relay(1)], more);
+const hard = (more: Partial<SiteFacts> = {}) =>
+  siteFacts(gateway(1, { natType: SYMMETRIC }), [relay(1)], { scale: 1, ...more });
 const easy = (more: Partial<SiteFacts> = {}) => siteFacts(gateway(1, { natType: PORT }), [relay(1)], more);
 const easyRemote = gateway(2, { natType: PORT });
 const hardRemote = gateway(2, { natType: SYMMETRIC });
