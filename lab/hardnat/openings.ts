@@ -29,15 +29,25 @@ export async function createLab(): Promise<{ lab: Lab; pair: Pair }> {
   return { lab, pair: { a: lab.site('edge-a'), b: lab.site('edge-b') } };
 }
 
-/** Both edges start from what a person wrote, behind NATs that give out any port. */
-export async function startBehind(lab: Lab, pair: Pair, kinds: readonly [NatKind, NatKind]): Promise<void> {
+/**
+ * Both edges start from what a person wrote, behind NATs that give out any port.
+ *
+ * @param passedOver ports of a sequence that it begins behind
+ */
+export async function startBehind(
+  lab: Lab,
+  pair: Pair,
+  kinds: readonly [NatKind, NatKind],
+  passedOver = 0,
+): Promise<void> {
   await Promise.all([pair.a.kill9(), pair.b.kill9()]);
   writeGateways(
     lab.gateways,
     lab.plan.nodes.filter((node) => node.role === 'edge'),
   );
-  await pair.a.changeNat(kinds[0], { ports: ALL_PORTS, idleS: IDLE_S });
-  await pair.b.changeNat(kinds[1], { ports: ALL_PORTS, idleS: IDLE_S });
+  const settings = { ports: ALL_PORTS, idleS: IDLE_S, passedOver };
+  await pair.a.changeNat(kinds[0], settings);
+  await pair.b.changeNat(kinds[1], settings);
   await Promise.all([pair.a.startAgent(), pair.b.startAgent()]);
 }
 
@@ -86,10 +96,11 @@ export async function goDirect(
   lab: Lab,
   pair: Pair,
   kinds: readonly [NatKind, NatKind],
+  passedOver = 0,
 ): Promise<WentDirect> {
   const ends = [pair.a, pair.b];
   const since = Date.now();
-  await startBehind(lab, pair, kinds);
+  await startBehind(lab, pair, kinds, passedOver);
   const pings = await lab.pinger('edge-a', 'edge-b', { intervalMs: 100 });
   await lab.waitFor(() => pings.received > 0, { what: 'the pods reach each other', timeoutMs: LONG_MS });
   const reachedAt = Date.now();
