@@ -28,7 +28,7 @@ function answer(turn: OpeningTurn, token: string): void {
   if (why !== null) turn.say({ kind: 'no', token, why });
   // Where probes come out of another port than the hole's, that port is told by what comes out now.
   else if (turn.input.bothHard) turn.acts.push({ op: 'sample', token });
-  else ready(turn, token, turn.input.ownHole?.port ?? 0);
+  else ready(turn, token, null);
 }
 
 function whyNotHard({ input: { plans, ports, theirs } }: OpeningTurn): Refusal | null {
@@ -47,11 +47,12 @@ export function sampled(turn: OpeningTurn, { token, latest }: Heard<'sample'>): 
   else ready(turn, token, namedPort(sequence, latest.port, plan.sockets));
 }
 
-function ready(turn: OpeningTurn, token: string, port: number): void {
+/** @param named the port that probes will come out of, where that is not the hole's */
+function ready(turn: OpeningTurn, token: string, named: number | null): void {
   const { ownHole, allowance } = turn.input;
   if (ownHole === null) return;
   const probes = Math.min(SPRAY_PROBES, allowance.probes);
-  turn.say({ kind: 'ready', token, hole: { ip: ownHole.ip, port }, probes });
+  turn.say({ kind: 'ready', token, hole: { ip: ownHole.ip, port: named ?? ownHole.port }, probes });
 }
 
 function spray(turn: OpeningTurn, token: string, ports: PortRange): void {
