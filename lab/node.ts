@@ -197,8 +197,21 @@ export class LabNode {
 
   /** UDP entries that its NAT holds. */
   async natEntries(depth = 0): Promise<number> {
+    return (await this.#natTable(depth)).length;
+  }
+
+  /** The UDP ports that its NAT has given out, and the address that each leads to. */
+  async natPorts(depth = 0): Promise<{ port: number; to: string | undefined }[]> {
+    return (await this.#natTable(depth)).map((line) => {
+      // The original direction, then the reply's, which is sent to the mapping.
+      const [, port] = line.match(/(?<= dport=)\d+/g) ?? [];
+      return { port: Number(port), to: / dst=(\S+)/.exec(line)?.[1] };
+    });
+  }
+
+  async #natTable(depth: number): Promise<string[]> {
     const { stdout } = await run([...inside(this.#nat(depth).namespace), 'conntrack', '-L', '-p', 'udp']);
-    return stdout.split('\n').filter((line) => line.startsWith('udp')).length;
+    return stdout.split('\n').filter((line) => line.startsWith('udp'));
   }
 
   async flushNatConntrack(depth = 0): Promise<void> {

@@ -5,9 +5,10 @@ import { NAT_KINDS, type NatKind } from '../net/nat.js';
 export const DEMO_NATS: readonly NatKind[] = NAT_KINDS.filter((kind) => kind !== 'none' && kind !== 'udp-blocked');
 
 const isSymmetric = (kind: NatKind): boolean => kind.startsWith('symmetric');
+const isSequential = (kind: NatKind): boolean => kind.startsWith('symmetric-sequential');
 
 export function mayGoDirect(a: NatKind, b: NatKind): boolean {
-  return !(isSymmetric(a) && isSymmetric(b));
+  return !(isSymmetric(a) && isSymmetric(b)) || (isSequential(a) && isSequential(b));
 }
 
 /** Takes the lab's names and the field's: "restricted", "Full cone NAT", "port_restricted". */

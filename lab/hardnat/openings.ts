@@ -1,15 +1,20 @@
 /** What the tests of hard NATs in the lab have in common. */
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import type { TestContext } from 'node:test';
 import { writeGateways } from '../gateways.js';
 import { Lab } from '../lab.js';
 import { ALL_PORTS, type NatSettings } from '../net/nat.js';
 import type { LabNode } from '../node.js';
-import { LONG_MS, type Pair } from '../test/agents.js';
+import { LONG_MS, type Pair, pause } from '../test/agents.js';
 
 export type NatKind = NatSettings['kind'];
 
 /** Mappings that nobody uses are gone after this: the least that is seen in the field (RFC 4787 4.3 asks for 2 min). */
 export const IDLE_S = 30;
+
+/** At a NAT, beside what an opening makes: relay plane, STUN, handshakes and the tunnel's own flow. */
+export const OTHER_ENTRIES = 64;
 
 export async function createLab(): Promise<{ lab: Lab; pair: Pair }> {
   const lab = await Lab.create({
@@ -24,15 +29,25 @@ export async function createLab(): Promise<{ lab: Lab; pair: Pair }> {
   return { lab, pair: { a: lab.site('edge-a'), b: lab.site('edge-b') } };
 }
 
-/** Both edges start from what a person wrote, behind NATs that give out any port. */
-export async function startBehind(lab: Lab, pair: Pair, kinds: readonly [NatKind, NatKind]): Promise<void> {
+/**
+ * Both edges start from what a person wrote, behind NATs that give out any port.
+ *
+ * @param passedOver ports of a sequence that it begins behind
+ */
+export async function startBehind(
+  lab: Lab,
+  pair: Pair,
+  kinds: readonly [NatKind, NatKind],
+  passedOver = 0,
+): Promise<void> {
   await Promise.all([pair.a.kill9(), pair.b.kill9()]);
   writeGateways(
     lab.gateways,
     lab.plan.nodes.filter((node) => node.role === 'edge'),
   );
-  await pair.a.changeNat(kinds[0], { ports: ALL_PORTS, idleS: IDLE_S });
-  await pair.b.changeNat(kinds[1], { ports: ALL_PORTS, idleS: IDLE_S });
+  const settings = { ports: ALL_PORTS, idleS: IDLE_S, passedOver };
+  await pair.a.changeNat(kinds[0], settings);
+  await pair.b.changeNat(kinds[1], settings);
   await Promise.all([pair.a.startAgent(), pair.b.startAgent()]);
 }
 
@@ -66,6 +81,46 @@ export async function bothWent(lab: Lab, pair: Pair, to: 'direct' | 'relayed', s
     what: `both ends are ${to}`,
     timeoutMs: LONG_MS,
   });
+}
+
+export interface WentDirect {
+  readonly seconds: number;
+  readonly tries: number;
+  /** In the tables of edge-a's and edge-b's NATs, just after. */
+  readonly entries: readonly [number, number];
+}
+
+/** From nothing to direct, with pings all the time, of which none is lost. */
+export async function goDirect(
+  t: TestContext,
+  lab: Lab,
+  pair: Pair,
+  kinds: readonly [NatKind, NatKind],
+  passedOver = 0,
+): Promise<WentDirect> {
+  const ends = [pair.a, pair.b];
+  const since = Date.now();
+  await startBehind(lab, pair, kinds, passedOver);
+  const pings = await lab.pinger('edge-a', 'edge-b', { intervalMs: 100 });
+  await lab.waitFor(() => pings.received > 0, { what: 'the pods reach each other', timeoutMs: LONG_MS });
+  const reachedAt = Date.now();
+  await bothWent(lab, pair, 'direct', since);
+  const entries = [await pair.a.natEntries(), await pair.b.natEntries()] as const;
+  await pause(1_000);
+  const { sent, lostAt } = await pings.stop();
+  const lost = lostAt.filter((at) => at > reachedAt).length;
+  // Before the types of both NATs are known either end may take itself for the one that asks.
+  const asker = ends.find((node) => (timeToDirect(node, since)?.tries ?? 0) > 0);
+  const time = asker === undefined ? null : timeToDirect(asker, since);
+  assert.ok(asker !== undefined && time !== null, 'one end says when it asked and when it went direct');
+  t.diagnostic(
+    `direct ${time.seconds.toFixed(2)} s after the question, tries: ${time.tries}; ${entries.join(' and ')} entries at the NATs; ${lost} of ${sent} pings lost`,
+  );
+  assert.equal(lost, 0, `of ${sent} pings, once the first was answered`);
+  // What was opened to find the way is gone: no connected UDP socket but the tunnel's own, which ss does not show.
+  const { stdout } = await asker.exec(['ss', '-Hun', 'state', 'connected']);
+  assert.equal(stdout.trim(), '', `${asker.name} has no socket of the fan left`);
+  return { ...time, entries };
 }
 
 /** From the first question to the direct path, in seconds, and how many tries that took; null while it is not there. */

@@ -8,7 +8,7 @@ import { INET } from './wires.js';
 export type Direction = 'both' | 'forth' | 'back';
 
 /** What may change with a NAT's kind. */
-export type NatChange = Partial<Pick<NatSettings, 'ports' | 'idleS'>>;
+export type NatChange = Partial<Pick<NatSettings, 'ports' | 'idleS' | 'passedOver'>>;
 
 export class Faults {
   readonly #plan: Plan;

@@ -48,6 +48,8 @@ export interface NatSettings {
   readonly ports: readonly [first: number, last: number];
   /** How long a mapping that nobody uses stays, in seconds; 5 minutes unless given. */
   readonly idleS?: number;
+  /** Of sequential ports: how many of the first are passed over before the sequence has wrapped once. */
+  readonly passedOver?: number;
   /** UDP ports that are forwarded to an inside address, whatever the kind. */
   readonly forwards: ReadonlyArray<{ readonly port: number; readonly to: string }>;
 }
@@ -64,7 +66,7 @@ export const PORT_RANGES: ReadonlyArray<readonly [number, number]> = [
 
 const SEQUENTIAL_PORTS = 400;
 /** What a carrier's NAT gives one subscriber (RFC 7422): the first ports of the range; few, so that a sequence wraps soon. */
-const BLOCK_PORTS = { 'symmetric-block': 512, 'symmetric-sequential-block': 64 } as const;
+export const BLOCK_PORTS = { 'symmetric-block': 512, 'symmetric-sequential-block': 64 } as const;
 
 /** A NAT that is switched off: nothing passes, so nothing that is in flight can make a mapping while rules change. */
 export const NAT_OFF =
@@ -72,7 +74,7 @@ export const NAT_OFF =
 
 /** The whole ruleset of a NAT, as one transaction that replaces an earlier one and forgets its mappings. */
 export function natRules(settings: NatSettings, rebound = false): string {
-  const { kind, outside, inside, ports, forwards, idleS = 300 } = settings;
+  const { kind, outside, inside, ports, forwards, idleS = 300, passedOver = 0 } = settings;
   const [first, last] = ports;
   const range = `${first}-${last}`;
   const cone = kind === 'full-cone' || kind === 'restricted-cone' || kind === 'port-restricted';
@@ -109,7 +111,7 @@ export function natRules(settings: NatSettings, rebound = false): string {
   }
   if (kind === 'symmetric-sequential' || kind === 'symmetric-sequential-block') {
     const count = kind === 'symmetric-sequential' ? SEQUENTIAL_PORTS : BLOCK_PORTS[kind];
-    const next = Array.from({ length: count }, (_, step) => `${step} : ${first + step}`).join(', ');
+    const next = Array.from({ length: count }, (_, at) => `${at} : ${first + ((at + passedOver) % count)}`).join(', ');
     lines.push(`${fromInside} meta l4proto udp snat ip to ${outside} : numgen inc mod ${count} map { ${next} }`);
   }
   // Linux keeps a port while it can, so a rebinding has to name others.

@@ -18,6 +18,7 @@ const KINDS = ['full-cone', 'restricted-cone', 'port-restricted', 'symmetric'] a
 
 /** The proposal's figure 2, and what WireGuard's planes can do beyond it; Linux filters by address and port. */
 function goesDirect(a: NatKind, b: NatKind, driver: DriverName): boolean {
+  if (a.startsWith('symmetric-sequential') && b.startsWith('symmetric-sequential')) return driver === 'wireguard';
   const [one, other] = [a, b].map((kind) => (kind.startsWith('symmetric') ? 'symmetric' : kind));
   if (one !== 'symmetric' && other !== 'symmetric') return true;
   if (one === 'symmetric' && other === 'symmetric') return false;

@@ -6,6 +6,8 @@ import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
 import type { SiteFacts, Underlay } from '../model/facts.js';
 import { DRIVER_DEVICES } from '../model/names.js';
+import { portsOf } from '../model/nat-profile.js';
+import type { OpeningToken } from '../model/opening.js';
 import { OVERLAY } from '../model/overlay.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
@@ -80,7 +82,7 @@ export class Agent {
     const nodeAddresses = config.forwardNodeIp ? new NodeAddresses() : null;
     this.gateways = new Gateways(config.node, this.remotes, driver.name, nodeAddresses);
     this.#prober = new Prober(engine);
-    const opener = new Opener(engine);
+    const opener = new Opener(engine, (token) => void this.#sample(token));
     const openings = new Openings();
     this.#rendezvous = new Rendezvous({
       opener,
@@ -214,6 +216,10 @@ export class Agent {
     }
   }
 
+  async #sample(token: OpeningToken): Promise<void> {
+    this.#rendezvous.sampled({ type: 'sample', token, latest: await this.nat.latestMapping() });
+  }
+
   /** An edge that shook hands may have done so from another hole. */
   #onAnswered(): void {
     if (this.#site.role === 'relay') this.#observer.lookSoon();
@@ -293,7 +299,8 @@ export class Agent {
       underlay: this.#underlay,
       probeAddress: chooseProbeAddress(own, this.#config.node, this.#held, this.#rejectedProbeAddress),
       nat: this.nat.report,
-      portBlock: this.nat.profile?.block === true ? this.nat.profile.ports : null,
+      ports: portsOf(this.nat.profile),
+      profiling: this.nat.profiling,
       mapped: this.portMapper.external(own),
       stunHole: this.nat.hole,
       synced: this.gateways.synced,

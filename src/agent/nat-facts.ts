@@ -1,5 +1,6 @@
 /** What is known of the own NAT: its behaviour, and where no relay can see it, its hole. */
 import { networkInterfaces } from 'node:os';
+import { SAMPLE_MAPPINGS } from '../decide/opening-size.js';
 import { type HostPort, sameHostPort } from '../model/address.js';
 import { TUNNEL_PORT } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
@@ -8,7 +9,7 @@ import { localAddressesOf } from '../nat/discover.js';
 import { HoleProbe } from '../nat/hole.js';
 import { type PastFirewall, testIdle } from '../nat/lifetime.js';
 import { NatProfiler } from '../nat/profiler.js';
-import { sampleMappings } from '../nat/sample.js';
+import { profileTarget, sampleMappings } from '../nat/sample.js';
 import { resolveServer, type StunServer } from '../nat/servers.js';
 import { openUdp } from '../nat/udp.js';
 import { NatWatcher } from '../nat/watcher.js';
@@ -30,6 +31,7 @@ const HOLE_EVERY_MS = 20_000;
 const DISCOVERY = 'NAT discovery';
 const HOLE = 'hole by STUN';
 const PROFILE = 'NAT profile';
+const LATEST = 'latest NAT mapping';
 const RESOLVE_MS = 2_500;
 
 export class NatFacts {
@@ -45,6 +47,7 @@ export class NatFacts {
   /** The engine has one STUN tap: who needs it waits for who has it. */
   #tapFree: Promise<unknown> = Promise.resolve();
   #needed = false;
+  #latest: Promise<HostPort | null> | null = null;
   #report: NatReport | null = null;
 
   constructor(servers: readonly StunServer[], engine: Pick<Engine, 'rawSend' | 'stunTap'>, events: NatFactsEvents) {
@@ -97,6 +100,34 @@ export class NatFacts {
 
   get profile(): NatProfile | null {
     return this.#profiler.profile;
+  }
+
+  /** Its first profile is on its way. */
+  get profiling(): boolean {
+    return this.#profiler.pending;
+  }
+
+  /** The latest of two new mappings: a sequence goes on from there. Null where nobody tells; never rejects. */
+  latestMapping(): Promise<HostPort | null> {
+    // Who asks meanwhile hears the same.
+    this.#latest ??= this.#sampleLatest().finally(() => {
+      this.#latest = null;
+    });
+    return this.#latest;
+  }
+
+  async #sampleLatest(): Promise<HostPort | null> {
+    const target = this.#report === null ? null : profileTarget(this.#report);
+    if (target === null) return null;
+    const options = { open: openUdp, bindAddress: null, signal: this.#abort.signal, count: SAMPLE_MAPPINGS };
+    try {
+      const samples = await sampleMappings(target, options);
+      this.#events.worked(LATEST);
+      return samples.at(-1)?.mapped ?? null;
+    } catch (error) {
+      this.#events.failed(LATEST, error);
+      return null;
+    }
   }
 
   /** By STUN from the tunnel's own port; null unless {@link needHole} asked for it. */

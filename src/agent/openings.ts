@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { allowance, recent, type Spending } from '../decide/budget.js';
 import { isActive, NO_OPENING } from '../decide/opening-input.js';
+import { SAMPLE_MAPPINGS } from '../decide/opening-size.js';
 import type { HostPort } from '../model/address.js';
 import {
   type OpeningDeed,
@@ -37,6 +38,15 @@ export class Openings {
     if (count > MESSAGES_PER_S) return false;
     this.#add(gateway.name, { type: 'message', message });
     return true;
+  }
+
+  /** As {@link ended}; nothing else of it goes on. */
+  sampled(event: Extract<OpeningEvent, { type: 'sample' }>): string | undefined {
+    const id = openingId(event.token);
+    const name = this.#owners.get(id);
+    this.#owners.delete(id);
+    if (name !== undefined) this.#add(name, event);
+    return name;
   }
 
   /** @returns whose it was; undefined where nobody waits for it any more */
@@ -88,9 +98,9 @@ export class Openings {
 
   #book(deed: Deed, now: number): void {
     if (deed.op === 'end-opening') this.#owners.delete(openingId(deed.token));
-    if (deed.op !== 'fan' && deed.op !== 'spray') return;
+    if (deed.op !== 'fan' && deed.op !== 'spray' && deed.op !== 'sample') return;
     this.#owners.set(openingId(deed.token), deed.gateway);
-    const probes = deed.op === 'fan' ? deed.sockets : deed.count;
+    const probes = deed.op === 'fan' ? deed.sockets : deed.op === 'spray' ? deed.count : SAMPLE_MAPPINGS;
     this.#ledger = [...recent(this.#ledger, now), { at: now, gateway: deed.gateway, probes }];
   }
 

@@ -1,6 +1,7 @@
 /** Where this node's agent and those of the remotes talk to each other, and who is told of what is heard there. */
 import type { Ip } from '../model/address.js';
 import type { SiteFacts } from '../model/facts.js';
+import type { OpeningEvent } from '../model/opening.js';
 import type { NativeEvent } from '../native.js';
 import { type Opener, type RendezvousPlace, saidIn } from '../probe/opener.js';
 import type { Openings } from './openings.js';
@@ -46,6 +47,15 @@ export class Rendezvous {
     return role === 'edge' && driver === 'wireguard' && address !== null && stands ? { device, address } : null;
   }
 
+  /** Where the NAT's ports stand, for the opening that asked. */
+  sampled(event: Extract<OpeningEvent, { type: 'sample' }>): void {
+    this.#told(this.#parts.openings.sampled(event));
+  }
+
+  #told(name: string | undefined): void {
+    if (name !== undefined) this.#parts.mark(name);
+  }
+
   /**
    * A message counts where it comes from a known remote's probe address: who says that it is from there is behind the
    * tunnel, whose cryptokey routing holds senders to their own addresses.
@@ -53,8 +63,7 @@ export class Rendezvous {
   hear(event: OpeningsEvent, { role }: SiteFacts): void {
     const { openings, remotes, mark } = this.#parts;
     if (event.type !== 'rendezvous') {
-      const name = openings.ended(event);
-      if (name !== undefined) mark(name);
+      this.#told(openings.ended(event));
       return;
     }
     const remote = remotes.withProbeAddress(event.address as Ip);

@@ -7,7 +7,7 @@ import type { Gateway } from '../model/gateway.js';
 import type { PublicKey } from '../model/key.js';
 import { DIRECT_ALL_LIMIT, type DriverName } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
-import type { PortRange } from '../model/opening.js';
+import type { NatPorts } from '../model/nat-profile.js';
 import type { NodeAddress } from '../network/network.js';
 
 export interface SiteInputs {
@@ -25,7 +25,8 @@ export interface SiteInputs {
   readonly probeAddress: Ip | null;
   readonly nat: NatReport | null;
   readonly mapped: HostPort | null;
-  readonly portBlock: PortRange | null;
+  readonly ports: NatPorts | null;
+  readonly profiling: boolean;
   readonly stunHole: HostPort | null;
   readonly synced: boolean;
   readonly unread: boolean;

@@ -183,6 +183,7 @@ const CHANGES = [
 const OPENING_WORDS: Readonly<Record<OpeningMemory['phase'], string>> = {
   idle: 'no way is being opened',
   asking: 'asks the other end to probe',
+  sampling: "asks where the NAT's ports stand",
   fanned: 'mappings are opened, and wait for a probe',
   spraying: "probes ports of the other end's NAT",
   opened: 'a probe has found a way',

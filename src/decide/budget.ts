@@ -1,6 +1,6 @@
 /** How much a node may spend on openings: per remote, for all, and at once. Times are Unix milliseconds. */
 import type { Allowance } from '../model/opening.js';
-import { SPRAY_PROBES } from './strategies.js';
+import { SPRAY_PROBES } from './opening-size.js';
 
 const HOUR_MS = 3_600_000;
 /** Probes and mappings an hour: eight tries towards one remote, 64 towards all. */

@@ -3,14 +3,15 @@ import { formatHostPort, type HostPort, isIpv4 } from '../model/address.js';
 import type { RemoteFacts, Site, SiteFacts } from '../model/facts.js';
 import type { Item } from '../model/item.js';
 import type { NatType } from '../model/nat.js';
-import type { Opened, OpeningDeed, OpeningRole, Refusal } from '../model/opening.js';
+import type { NatPorts } from '../model/nat-profile.js';
+import type { Opened, OpeningDeed, OpeningFacts, OpeningRole, Refusal } from '../model/opening.js';
 import { decideOpening } from './opening.js';
 import type { OpeningDecision, OpeningInput } from './opening-input.js';
 import { describeOpening } from './opening-words.js';
 import type { PathMemory } from './path.js';
 import { globalAddress, lanAddress } from './places.js';
 import { centralRelay, type PairVerdict, probeAddressOf } from './relations.js';
-import { fanFor, type Strategies, strategiesFor } from './strategies.js';
+import { type Strategies, strategiesFor } from './strategies.js';
 import { isWithin, SESSION_MS } from './timing.js';
 
 /** A relay that answers so soon leaves nothing to gain: a direct path saves at most this. */
@@ -27,15 +28,20 @@ function cannotAgree(site: SiteFacts, remote: Site): string | null {
   return site.probeAddress === null || !isIpv4(theirs) ? 'this end has no probe address' : null;
 }
 
+/** What the two NATs allow. @param theirs how the other's gives out ports; null where it has not said */
+function strategiesOf(site: SiteFacts, remote: Site, [local, other]: Pair, theirs: NatPorts | null): Strategies {
+  return strategiesFor({ type: local, ports: site.ports }, { type: other, ports: theirs }, site.publicKey < remote.key);
+}
+
 /** By the two NATs. */
 export function natVerdict(site: SiteFacts, remote: Site, pair: Pair, facts: RemoteFacts): PairVerdict {
-  const { list, reason } = strategiesFor(...pair, site.portBlock);
+  const memory = facts.opening?.memory;
+  const { list, reason } = strategiesOf(site, remote, pair, memory?.theirs ?? null);
   const [best] = list;
   if (best === undefined) return { may: false, reason };
   if (best.kind === 'hole') return { may: true, reason };
   const cannot = cannotAgree(site, remote);
   if (cannot !== null) return { may: false, reason: `${reason}, but ${cannot}` };
-  const memory = facts.opening?.memory;
   // What stands is not ended by the option: no new one is begun.
   const told = site.hardNat ? (memory ? describeOpening(memory) : null) : 'switched off (--hard-nat off)';
   const near = isNear(facts) ? 'the relay is as good' : null;
@@ -48,15 +54,32 @@ function isNear({ relay }: RemoteFacts): boolean {
 }
 
 function roleIn(site: SiteFacts, remote: Site, strategies: Strategies, mayTry: boolean): OpeningRole | null {
-  const [best] = strategies.list;
   const elsewhere = lanAddress(site, remote) ?? globalAddress(site, remote);
-  if (!mayTry || best?.kind !== 'birthday' || elsewhere !== null) return null;
-  return cannotAgree(site, remote) === null ? best.role : null;
+  if (!mayTry || elsewhere !== null) return null;
+  return cannotAgree(site, remote) === null ? strategies.role : null;
 }
 
-function against(site: SiteFacts, facts: RemoteFacts): Refusal | null {
+/** @param isHopeless no try is worth it, as both ends know */
+function against(site: SiteFacts, facts: RemoteFacts, role: OpeningRole | null, isHopeless: boolean): Refusal | null {
   if (!site.hardNat) return 'off';
-  return isNear(facts) ? 'near' : null;
+  if (isNear(facts)) return 'near';
+  // It costs a second at most, and may save a thousand probes.
+  if (role === 'fan' && site.profiling) return 'ports';
+  return isHopeless ? 'odds' : null;
+}
+
+/** What tries are based on. */
+function fingerprintOf(holes: ReadonlyArray<HostPort | null>, { ports }: SiteFacts, { key }: Site): string {
+  const nat = ports === null ? '-' : `${ports.assignment} ${ports.step}`;
+  return [...holes.map((at) => (at ? formatHostPort(at) : '-')), key, nat].join(' ');
+}
+
+/** What the other end says of its NAT; of one that has another hole or key since it said so nothing is known. */
+function theirPorts({ events, memory }: OpeningFacts, fingerprint: string): NatPorts | null {
+  for (const event of events.toReversed()) {
+    if (event.type === 'message' && event.message.kind === 'nat') return event.message.ports;
+  }
+  return memory.fingerprint === fingerprint ? memory.theirs : null;
 }
 
 /** @param mayTry nothing but the two NATs stands against a direct plane */
@@ -68,29 +91,37 @@ export function openingOf(
   { now, pair, types, mayTry }: { now: number; pair: string; types: Pair; mayTry: boolean },
 ): OpeningDecision | null {
   if (facts.opening === undefined) return null;
-  const role = roleIn(site, remote, strategiesFor(...types), mayTry);
   const { hole } = remote.endpoint;
   const ownHole = site.self?.endpoint.hole ?? null;
+  const { memory } = facts.opening;
+  const fingerprint = fingerprintOf([ownHole, hole], site, remote);
+  const theirs = theirPorts(facts.opening, fingerprint);
+  const strategies = strategiesOf(site, remote, types, theirs);
+  const role = roleIn(site, remote, strategies, mayTry);
+  const plans = strategies.list.filter((strategy) => strategy.kind !== 'hole');
+  const answered = memory.answered && memory.fingerprint === fingerprint;
+  // Also where this end has nothing to ask, the other has to be told why.
+  const isHopeless = plans.length === 0 && theirs !== null && (role === 'spray' || answered || site.ports === null);
   const { peer } = facts.direct;
   const input: OpeningInput = {
     ...facts.opening,
     now,
     pair,
     role,
-    fan: fanFor(site.portBlock),
-    against: against(site, facts),
+    plans,
+    ports: site.ports,
+    theirs,
+    bothHard: types.every((type) => type === 'Symmetric NAT'),
+    against: against(site, facts, role, isHopeless),
     ownHole: onlyIpv4(ownHole),
     hole: onlyIpv4(hole),
-    fingerprint: [ownHole, hole]
-      .map((at) => (at ? formatHostPort(at) : '-'))
-      .concat(remote.key)
-      .join(' '),
+    fingerprint,
     scale: site.scale,
     state: path.state,
     peer: peer !== null,
     session: peer !== null && isWithin(SESSION_MS, peer.lastHandshake * 1000, now),
   };
-  return decideOpening(facts.opening.memory, input);
+  return decideOpening(memory, input);
 }
 
 function onlyIpv4(at: HostPort | null): HostPort | null {
@@ -117,7 +148,7 @@ export function openingDeeds({ gateway, endpoint }: Site, { acts }: OpeningDecis
     if (act.op === 'say') {
       return probeAddress === null ? [] : [{ op: 'say', gateway: name, to: probeAddress, message: act.message }];
     }
-    if (act.op === 'end-opening') return [{ op: 'end-opening', gateway: name, token: act.token }];
+    if (act.op === 'end-opening' || act.op === 'sample') return [{ op: act.op, gateway: name, token: act.token }];
     if (act.to === undefined) return [];
     const { to, ...rest } = act;
     return rest.op === 'fan' ? [{ ...rest, gateway: name, to }] : [{ ...rest, gateway: name, to: to.ip }];

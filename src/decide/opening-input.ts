@@ -1,14 +1,21 @@
 /** What an opening is decided from, and what is decided. */
 import type { HostPort } from '../model/address.js';
-import type { OpeningDeed, OpeningFacts, OpeningMemory, OpeningRole, PortRange, Refusal } from '../model/opening.js';
+import type { NatPorts } from '../model/nat-profile.js';
+import type { OpeningDeed, OpeningFacts, OpeningMemory, OpeningRole, Refusal } from '../model/opening.js';
+import type { Plan } from './strategies.js';
 
 export interface OpeningInput extends OpeningFacts {
   readonly now: number;
   readonly pair: string;
   /** Null: none, this pair needs no opening or can have none. */
   readonly role: OpeningRole | null;
-  /** This end's, where that is its role. */
-  readonly fan: { readonly sockets: number; readonly ports: PortRange };
+  /** What the pair's NATs allow, cheapest first; one try is made of each in turn. */
+  readonly plans: readonly Plan[];
+  /** How this end's NAT gives out ports, and the other's; null where that is not known. */
+  readonly ports: NatPorts | null;
+  readonly theirs: NatPorts | null;
+  /** Both NATs are hard: the other end's probes come out of a port that it cannot know before. */
+  readonly bothHard: boolean;
   /** Why not, though there is a role; null where nothing stands against it. */
   readonly against: Refusal | null;
   readonly ownHole: HostPort | null;
@@ -37,6 +44,7 @@ export interface OpeningDecision {
 export const NO_OPENING: OpeningMemory = {
   phase: 'idle',
   token: '',
+  ended: '',
   since: 0,
   saidAt: 0,
   said: 0,
@@ -44,7 +52,10 @@ export const NO_OPENING: OpeningMemory = {
   failures: 0,
   nextTryAt: 0,
   failure: null,
+  theirs: null,
+  answered: false,
   aim: null,
+  window: null,
   opened: null,
   outsidePort: 0,
   proven: false,
@@ -52,5 +63,5 @@ export const NO_OPENING: OpeningMemory = {
 
 /** Is something of this end's going on that costs? */
 export function isActive({ phase }: OpeningMemory): boolean {
-  return phase === 'asking' || phase === 'fanned' || phase === 'spraying';
+  return phase === 'asking' || phase === 'sampling' || phase === 'fanned' || phase === 'spraying';
 }

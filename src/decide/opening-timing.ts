@@ -3,6 +3,8 @@
 /** A question is repeated after this, and given up after so many: the relay plane loses packets too. */
 export const ASK_MS = 1_000;
 export const ASKS = 3;
+/** The STUN servers are asked for at most 4 s. */
+export const SAMPLE_MS = 5_000;
 /** "Open" and "hit" are repeated after this. */
 export const SAY_AGAIN_MS = 500;
 /** The fan waits so long for a probe; the spray takes 0.8 s of it. */

@@ -1,7 +1,10 @@
 /** What is said of openings, to people. */
 import type { OpeningMemory, Refusal } from '../model/opening.js';
+import { isActive } from './opening-input.js';
 
 export const NO_HANDSHAKE = 'a way was found, but no handshake came through it';
+
+export const UNTOLD = 'where the ports of the NAT stand could not be told';
 
 export const REFUSED: Readonly<Record<Refusal, string>> = {
   pair: 'as it knows the two NATs there is nothing to open',
@@ -12,11 +15,14 @@ export const REFUSED: Readonly<Record<Refusal, string>> = {
   near: 'the relay is as good',
   place: 'it does not know both holes yet',
   missed: 'no probe found one of its mappings',
+  ports: 'it does not know yet how both NATs give out ports',
+  odds: 'as the two NATs give out ports too few tries would succeed',
 };
 
 /** For `status`: how it stands, in a few words; null where there is nothing to say. */
-export function describeOpening({ phase, failures, failure }: OpeningMemory): string | null {
-  if (phase === 'asking' || phase === 'fanned' || phase === 'spraying') return 'trying now';
+export function describeOpening(memory: OpeningMemory): string | null {
+  if (isActive(memory)) return 'trying now';
+  const { failures, failure } = memory;
   if (failure === null) return null;
   return failures > 1 ? `${failures} tries failed, the latest: ${failure}` : `the latest try failed: ${failure}`;
 }

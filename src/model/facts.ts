@@ -4,7 +4,8 @@ import type { Gateway, SiteNode, TunnelEndpoint } from './gateway.js';
 import type { PublicKey } from './key.js';
 import type { DriverName, Plane } from './names.js';
 import type { NatReport } from './nat.js';
-import type { OpeningFacts, PortRange } from './opening.js';
+import type { NatPorts } from './nat-profile.js';
+import type { OpeningFacts } from './opening.js';
 
 /**
  * This node's part: `edge` and `relay` hold their gateway's tunnel, `member` reaches remotes by the node that does,
@@ -131,8 +132,10 @@ export interface SiteFacts {
   readonly probeAddress: Ip | null;
   readonly underlay: Underlay | null;
   readonly nat: NatReport | null;
-  /** The ports that a carrier's NAT gives to this site; null where there is no such block, or none is known. */
-  readonly portBlock: PortRange | null;
+  /** How the NAT gives out ports; null where that is not known. */
+  readonly ports: NatPorts | null;
+  /** It is being found out. */
+  readonly profiling: boolean;
   /** Usable relays, by node name in byte order; the last is the central one. */
   readonly relays: readonly Relay[];
   /** Where the kernel has our relay-plane peers now: on an edge these are relays too. */

@@ -30,6 +30,16 @@ export interface MappingLifetime {
   readonly goneS: number | null;
 }
 
+/** What of a profile lasts from one mapping to the next, and the other end of a pair may want to know. */
+export type NatPorts = Pick<NatProfile, 'assignment' | 'step' | 'between' | 'ports' | 'block'>;
+
+/** Null where it is not known how the NAT gives out ports. */
+export function portsOf(profile: NatProfile | null): NatPorts | null {
+  if (profile === null || profile.assignment === null) return null;
+  const { assignment, step, between, ports, block } = profile;
+  return { assignment, step, between, ports, block };
+}
+
 export interface NatProfile {
   /** How many mappings this was told from. */
   readonly samples: number;

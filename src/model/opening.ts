@@ -3,6 +3,7 @@
  * probes ports of that end's NAT until one of them is hit. The two agree by messages inside the tunnel, on the relay plane.
  */
 import type { HostPort, Ip } from './address.js';
+import type { NatPorts } from './nat-profile.js';
 
 /** Both ends included. */
 export interface PortRange {
@@ -14,7 +15,7 @@ export interface PortRange {
 export type OpeningRole = 'fan' | 'spray';
 
 /** Why an end does not take part, or no longer; the order is the wire's. */
-export const REFUSALS = ['pair', 'off', 'busy', 'spent', 'direct', 'near', 'place', 'missed'] as const;
+export const REFUSALS = ['pair', 'off', 'busy', 'spent', 'direct', 'near', 'place', 'missed', 'ports', 'odds'] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
 /** Of one try; chosen at random by the end that asks: 16 hexadecimal digits. */
@@ -29,6 +30,8 @@ export type RendezvousMessage =
   | { readonly kind: 'open'; readonly token: OpeningToken; readonly ports: PortRange }
   /** The probe to this port arrived: no more of them. */
   | { readonly kind: 'hit'; readonly token: OpeningToken; readonly port: number }
+  /** From either end, before it asks or answers: so does my NAT give out ports. */
+  | { readonly kind: 'nat'; readonly token: OpeningToken; readonly ports: NatPorts }
   /** From either end: this try is over. */
   | { readonly kind: 'no'; readonly token: OpeningToken; readonly why: Refusal };
 
@@ -36,7 +39,9 @@ export type OpeningEvent =
   | { readonly type: 'message'; readonly message: RendezvousMessage }
   /** Ports are 0 where no probe came. */
   | { readonly type: 'fan'; readonly id: number; readonly localPort: number; readonly outsidePort: number }
-  | { readonly type: 'spray'; readonly id: number; readonly sent: number; readonly failed: number };
+  | { readonly type: 'spray'; readonly id: number; readonly sent: number; readonly failed: number }
+  /** The latest of the own NAT's mappings; null where nobody told. */
+  | { readonly type: 'sample'; readonly token: OpeningToken; readonly latest: HostPort | null };
 
 /** A way that was found: it holds for these two addresses and ports and no others. */
 export interface Opened {
@@ -49,10 +54,12 @@ export interface Opened {
 /** What an end remembers of its openings towards one remote. Times are Unix milliseconds. */
 export interface OpeningMemory {
   /** `closing`: given up, but the other end may still be sending by it. */
-  readonly phase: 'idle' | 'asking' | 'fanned' | 'spraying' | 'opened' | 'closing';
+  readonly phase: 'idle' | 'asking' | 'sampling' | 'fanned' | 'spraying' | 'opened' | 'closing';
   /** Empty while idle. */
   readonly token: OpeningToken;
   readonly since: number;
+  /** The latest that this end's spray has ended with: what is still said of it comes late. */
+  readonly ended: OpeningToken;
   /** When the latest message of this phase was said, and how often. */
   readonly saidAt: number;
   readonly said: number;
@@ -62,8 +69,14 @@ export interface OpeningMemory {
   readonly nextTryAt: number;
   /** Why the latest try came to nothing; null where none did since. */
   readonly failure: string | null;
-  /** Where the fan's packets went. */
+  /** How the other end's NAT gives out ports, as it says; null where it did not. */
+  readonly theirs: NatPorts | null;
+  /** It has answered a question since what tries are based on changed: it has been told as much. */
+  readonly answered: boolean;
+  /** Where the fan's packets go. */
   readonly aim: HostPort | null;
+  /** Where its mappings lie at the own NAT, as far as is known. */
+  readonly window: PortRange | null;
   readonly opened: Opened | null;
   /** The outside port that was hit; 0 = none, or not this end's. */
   readonly outsidePort: number;
@@ -107,6 +120,8 @@ export type OpeningDeed =
       readonly ports: PortRange;
       readonly count: number;
     }
+  /** Makes a mapping and asks where it is: a sequential NAT's next ones follow. */
+  | { readonly op: 'sample'; readonly gateway: string; readonly token: OpeningToken }
   /** Ends a fan or a spray; none is no error. */
   | { readonly op: 'end-opening'; readonly gateway: string; readonly token: OpeningToken };
 

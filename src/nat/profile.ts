@@ -1,6 +1,6 @@
 /** From the mappings that fresh sockets got to how the NAT gives them out (RFC 4787 4.1, 4.2). Pure. */
 import type { Ip } from '../model/address.js';
-import type { MappingSample, NatProfile, PortSpan } from '../model/nat-profile.js';
+import type { MappingSample, NatPorts, NatProfile, PortSpan } from '../model/nat-profile.js';
 
 /** What a NAT may give out: not the well-known ports (RFC 4787 4.2.1, REQ-3). */
 const ALL_PORTS: PortSpan = { first: 1_024, last: 65_535 };
@@ -26,11 +26,9 @@ export function profileOf(samples: readonly MappingSample[]): NatProfile {
   };
 }
 
-type Ports = Pick<NatProfile, 'assignment' | 'step' | 'between' | 'ports' | 'block'>;
+const UNKNOWN: NatPorts = { assignment: null, step: null, between: null, ports: null, block: null };
 
-const UNKNOWN: Ports = { assignment: null, step: null, between: null, ports: null, block: null };
-
-function portsOf(samples: readonly MappingSample[], addresses: readonly Ip[]): Ports {
+function portsOf(samples: readonly MappingSample[], addresses: readonly Ip[]): NatPorts {
   if (samples.length < FEWEST_SAMPLES) return UNKNOWN;
   // A port that another host's mapping holds already cannot be kept (RFC 4787 4.2.1): a few may differ. Where only
   // a socket's first mapping keeps its port, the others tell what the next one gets.
@@ -45,7 +43,7 @@ function portsOf(samples: readonly MappingSample[], addresses: readonly Ip[]): P
 }
 
 /** Null where the ports are in no order. */
-function sequentialPorts(runs: readonly Run[]): Ports | null {
+function sequentialPorts(runs: readonly Run[]): NatPorts | null {
   const [rising, falling] = [stepsOf(runs, 1), stepsOf(runs, -1)];
   const { sign, steps, wraps, chance } = rising.wraps.length <= falling.wraps.length ? rising : falling;
   if (chance > BY_CHANCE || steps.length === 0) return null;
@@ -134,7 +132,7 @@ function spanOfWraps(ports: Run, wraps: Steps['wraps'], sign: 1 | -1, slack: num
   return wraps.every(([before, after]) => near(before, leave) && near(after, enter)) ? { first, last } : null;
 }
 
-function randomPorts(ports: Run): Ports {
+function randomPorts(ports: Run): NatPorts {
   const [lowest, highest] = [Math.min(...ports), Math.max(...ports)];
   const n = ports.length;
   // n uniform draws leave, on average, as much at each end as between two neighbours.

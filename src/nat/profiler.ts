@@ -32,6 +32,7 @@ export class NatProfiler {
   #abort: AbortController | null = null;
   #running: Promise<void> = Promise.resolve();
   #profile: NatProfile | null = null;
+  #pending = false;
 
   constructor(options: NatProfilerOptions) {
     this.#options = { againMs: 6 * 3_600_000, sleep: pause, ...options };
@@ -41,11 +42,17 @@ export class NatProfiler {
     return this.#profile;
   }
 
+  /** Nothing is known yet, and soon something will be. */
+  get pending(): boolean {
+    return this.#pending;
+  }
+
   /** What discovery found is new: what was known of the NAT may be another's. */
   look(report: NatReport): void {
     this.#abort?.abort();
     this.#tell(null);
     const target = profileTarget(report);
+    this.#pending = target !== null;
     if (target === null) return;
     const abort = new AbortController();
     this.#abort = abort;
@@ -64,7 +71,9 @@ export class NatProfiler {
       try {
         await this.#round(target, signal);
       } catch (error) {
-        if (!signal.aborted) onError(error);
+        if (signal.aborted) return;
+        onError(error);
+        this.#settle();
       }
       await sleep(againMs * (0.8 + 0.4 * Math.random()), signal).catch(() => {});
     }
@@ -76,6 +85,7 @@ export class NatProfiler {
     if (signal.aborted) return;
     // Until the new time-out is measured, the old one stands.
     let profile: NatProfile = { ...profileOf(samples), lifetime: this.#profile?.lifetime ?? null };
+    this.#pending = false;
     this.#tell(profile);
     let lifetime = UNMEASURED;
     let unclear = 0;
@@ -89,6 +99,13 @@ export class NatProfiler {
       profile = { ...profile, lifetime };
       this.#tell(profile);
     }
+  }
+
+  /** There is no profile, and none is on its way. */
+  #settle(): void {
+    if (!this.#pending) return;
+    this.#pending = false;
+    this.#options.onProfile(null);
   }
 
   #tell(profile: NatProfile | null): void {

@@ -1,7 +1,7 @@
 /** Openings through hard NATs, over the engine: messages between agents, fans of sockets, sprays of probes. */
 import type { Ip } from '../model/address.js';
 import { RENDEZVOUS_PORT, TUNNEL_FWMARK, TUNNEL_PORT } from '../model/names.js';
-import { type OpeningDeed, openingId, type RendezvousMessage } from '../model/opening.js';
+import { type OpeningDeed, type OpeningToken, openingId, type RendezvousMessage } from '../model/opening.js';
 import type { Engine, NativeEvent } from '../native.js';
 import { encodeMessage, parseMessage } from './rendezvous-codec.js';
 
@@ -13,9 +13,12 @@ export interface RendezvousPlace {
 
 export class Opener {
   readonly #engine: Engine;
+  readonly #sample: (token: OpeningToken) => void;
 
-  constructor(engine: Engine) {
+  /** @param sample begins to ask where the own NAT's ports stand; whoever began it hears of it later */
+  constructor(engine: Engine, sample: (token: OpeningToken) => void) {
     this.#engine = engine;
+    this.#sample = sample;
   }
 
   /** Again and again: a device that was made anew is another. */
@@ -50,6 +53,9 @@ export class Opener {
         await this.#engine.sprayStart({ ...known(token), sourcePort: TUNNEL_PORT, address: to, ...ports, count });
         return null;
       }
+      case 'sample':
+        this.#sample(deed.token);
+        return null;
       case 'end-opening':
         await this.#engine.openingEnd(openingId(deed.token));
         return null;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { it, type TestContext } from 'node:test';
-import { FAN_SOCKETS } from '#src/decide/strategies.js';
+import { FAN_SOCKETS } from '#src/decide/opening-size.js';
 import { Fleet, PROBES_PER_PULSE, PULSE_MS, START } from './fleet.js';
 
 const EDGES = 500;

@@ -6,7 +6,7 @@ import { Openings } from '#src/agent/openings.js';
 import { type Remote, Remotes } from '#src/agent/remotes.js';
 import { pairName } from '#src/decide/backoff.js';
 import { decideOpening } from '#src/decide/opening.js';
-import { fanFor, strategiesFor } from '#src/decide/strategies.js';
+import { type NatEnd, type Plan, strategiesFor } from '#src/decide/strategies.js';
 import type { HostPort } from '#src/model/address.js';
 import { type OpeningDeed, openingId } from '#src/model/opening.js';
 import { at, gateway, PORT, SYMMETRIC } from '../decide/fixtures.js';
@@ -19,8 +19,8 @@ const TRUST_MS = 700;
 export const PROBES_PER_PULSE = 32;
 export const PULSE_MS = 25;
 
-const FAN = fanFor(null);
-const [BIRTHDAY] = strategiesFor(SYMMETRIC, PORT).list;
+const ENDS = [SYMMETRIC, PORT].map((type) => ({ type, ports: null }));
+const [BIRTHDAY] = strategiesFor(...(ENDS as [NatEnd, NatEnd]), true).list as [Plan];
 
 /** What an edge sent in each second since the start. */
 export interface Sent {
@@ -93,7 +93,10 @@ export class Fleet {
       now,
       pair: pairName(self.name, name),
       role: self.role,
-      fan: FAN,
+      plans: [BIRTHDAY],
+      ports: null,
+      theirs: null,
+      bothHard: false,
       against: null,
       ownHole: self.hole,
       hole: other.hole,
@@ -153,7 +156,7 @@ export class Fleet {
     const id = openingId(token);
     const ms = Math.ceil(count / PROBES_PER_PULSE) * PULSE_MS;
     self.spray = { token, since: this.now, ms };
-    if (this.#random() < (BIRTHDAY?.odds ?? 0)) {
+    if (this.#random() < BIRTHDAY.odds) {
       this.#queue.add(this.now + this.#random() * ms, () => this.#end(other, { type: 'fan', id, ...HIT }));
     }
     this.#queue.add(this.now + ms, () => {

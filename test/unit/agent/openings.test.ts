@@ -4,6 +4,7 @@ import { Openings } from '#src/agent/openings.js';
 import { Remotes } from '#src/agent/remotes.js';
 import { PER_REMOTE } from '#src/decide/budget.js';
 import { NO_OPENING } from '#src/decide/opening-input.js';
+import { SAMPLE_MAPPINGS } from '#src/decide/opening-size.js';
 import type { OpeningDeed } from '#src/model/opening.js';
 import { at, gateway } from '../decide/fixtures.js';
 
@@ -55,6 +56,19 @@ describe('openings', () => {
     assert.equal(openings.ended(event), 'gw-1');
     openings.took(a, NO_OPENING, [{ op: 'end-opening', gateway: 'gw-1', token: TOKEN }], T0);
     assert.equal(openings.ended(event), undefined);
+  });
+
+  it('know whose a sample is, once, and count its mappings', () => {
+    const [a] = two();
+    const openings = new Openings();
+    openings.inform(a, T0);
+    openings.took(a, { ...NO_OPENING, token: TOKEN }, [{ op: 'sample', gateway: 'gw-1', token: TOKEN }], T0);
+    const event = { type: 'sample', token: TOKEN, latest: at('203.0.113.9', 5) } as const;
+    assert.equal(openings.sampled(event), 'gw-1');
+    assert.equal(openings.sampled(event), undefined);
+    openings.inform(a, T0);
+    assert.deepEqual(a.facts.opening?.events, [event]);
+    assert.equal(a.facts.opening?.allowance.probes, PER_REMOTE - SAMPLE_MAPPINGS);
   });
 
   it('take what was spent from what is left, and let one try go on', () => {

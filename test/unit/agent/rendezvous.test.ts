@@ -6,6 +6,7 @@ import type { OpeningDeed, RendezvousMessage } from '#src/model/opening.js';
 import type { Opener } from '#src/probe/opener.js';
 import { encodeMessage } from '#src/probe/rendezvous-codec.js';
 import { at, gateway, keyOf, PORT, relay, SYMMETRIC } from '../decide/fixtures.js';
+import { aSequence } from '../decide/ports.js';
 import { Rig, stepKey } from './rig.js';
 
 const own = gateway(1, { natType: SYMMETRIC });
@@ -62,6 +63,23 @@ describe('the rendezvous, in the loop', () => {
       order.every((index, at) => index >= 0 && (at === 0 || index > (order[at - 1] as number))),
       keys.join('\n'),
     );
+  });
+
+  it("has a sequential NAT's ports asked for, and opens where they stand", async () => {
+    const { rendezvous, say } = start();
+    rig.site = { ...rig.site, ports: aSequence() };
+    rig.take([own, relay(1), other]);
+    await rig.until(() => lastAsk() !== undefined);
+    const token = lastAsk()?.token ?? '';
+    say({ kind: 'ready', token, hole: at('198.51.100.2', 31_000), probes: 1_024 });
+    await rig.until(() => deeds().some(({ op }) => op === 'sample'));
+    const latest = { ip: own.active?.hole?.ip ?? at('0.0.0.0').ip, port: 20_000 };
+    // Of a try that nobody knows.
+    rendezvous.sampled({ type: 'sample', token: 'f'.repeat(16), latest });
+    rendezvous.sampled({ type: 'sample', token, latest: { ...latest, port: 30_000 } });
+    await rig.until(() => deeds().some(({ op }) => op === 'fan'));
+    const opens = deeds().flatMap((deed) => (deed.op === 'say' && deed.message.kind === 'open' ? [deed.message] : []));
+    assert.deepEqual(opens[0]?.ports, { first: 30_001, last: 30_016 });
   });
 
   it('hears only known remotes, from their probe address, and what is a message', async () => {

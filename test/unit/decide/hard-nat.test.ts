@@ -4,14 +4,18 @@ import { NO_OPENING } from '#src/decide/opening-input.js';
 import { newPath, type PathMemory } from '#src/decide/path.js';
 import { decideRemote, pathInput } from '#src/decide/remote.js';
 import type { RemoteFacts, SiteFacts } from '#src/model/facts.js';
-import type { OpeningEvent, OpeningMemory } from '#src/model/opening.js';
+import type { Gateway } from '#src/model/gateway.js';
+import type { NatPorts } from '#src/model/nat-profile.js';
+import type { OpeningEvent, OpeningMemory, RendezvousMessage } from '#src/model/opening.js';
 import { asSite, at, gateway, PORT, peerFacts, probeFacts, relay, SYMMETRIC, siteFacts, UNSEEN } from './fixtures.js';
+import { aBlock, aSequence, RANDOM_PORTS } from './ports.js';
 
 const T0 = 1_800_000_000_000;
 const TOKEN = '0123456789abcdef';
 const RELAYED = { ...UNSEEN, relay: { peer: null, probe: probeFacts({ rttMs: 55 }) } };
 
-const hard = (more: Partial<SiteFacts> = {}) => siteFacts(gateway(1, { natType: SYMMETRIC }), [relay(1)], more);
+const hard = (more: Partial<SiteFacts> = {}) =>
+  siteFacts(gateway(1, { natType: SYMMETRIC }), [relay(1)], { scale: 1, ...more });
 const easy = (more: Partial<SiteFacts> = {}) => siteFacts(gateway(1, { natType: PORT }), [relay(1)], more);
 const easyRemote = gateway(2, { natType: PORT });
 const hardRemote = gateway(2, { natType: SYMMETRIC });
@@ -38,7 +42,7 @@ const ops = (deeds: ReadonlyArray<{ op: string }>) => deeds.map(({ op }) => op);
 
 describe('a pair that no hole gets through', () => {
   it('asks its other end, by its probe address, and says so', () => {
-    const { deeds, path, opening } = decideRemote(hard({ scale: 1 }), easyRemote, null, knowing(NO_OPENING), T0);
+    const { deeds, path, opening } = decideRemote(hard(), easyRemote, null, knowing(NO_OPENING), T0);
     assert.deepEqual(deeds, [
       {
         op: 'say',
@@ -64,11 +68,11 @@ describe('a pair that no hole gets through', () => {
   });
 
   it("stays within a carrier's block of ports: a smaller fan, and probes nowhere else", () => {
-    const portBlock = { first: 40_000, last: 40_511 };
+    const ports = { ...RANDOM_PORTS, ...aBlock(40_000, 512) };
     const asking = { ...NO_OPENING, phase: 'asking', token: TOKEN, saidAt: T0, said: 1 } as const;
     const message = { kind: 'ready', token: TOKEN, hole: at('198.51.100.2'), probes: 1_024 } as const;
     const { deeds } = decideRemote(
-      hard({ portBlock }),
+      hard({ ports }),
       easyRemote,
       null,
       knowing(asking, [{ type: 'message', message }]),
@@ -76,8 +80,41 @@ describe('a pair that no hole gets through', () => {
     );
     assert.ok(deeds.some((deed) => deed.op === 'fan' && deed.sockets === 128));
     assert.ok(
-      deeds.some((deed) => deed.op === 'say' && deed.message.kind === 'open' && deed.message.ports === portBlock),
+      deeds.some((deed) => deed.op === 'say' && deed.message.kind === 'open' && deed.message.ports === ports.ports),
     );
+  });
+
+  it('waits until it is known how the own NAT gives out ports, and no longer', () => {
+    const asks = (site: SiteFacts) => ops(decideRemote(site, easyRemote, null, knowing(NO_OPENING), T0).deeds);
+    assert.deepEqual(asks(hard({ profiling: true })), []);
+    assert.deepEqual(asks(hard({ ports: aSequence() })), ['say', 'say']);
+  });
+
+  it('with two hard ends asks how the other gives out ports, and goes by what it says with the same breath', () => {
+    const site = hard({ ports: aSequence() });
+    const asked = decideRemote(site, hardRemote, null, knowing(NO_OPENING), T0);
+    assert.deepEqual(
+      asked.deeds.map((deed) => deed.op === 'say' && deed.message.kind),
+      ['nat', 'ask'],
+    );
+    assert.match(asked.path?.reason ?? '', /the other's next port cannot be told, as far as is known/);
+    assert.ok(asked.opening);
+    const say = (message: RendezvousMessage): OpeningEvent => ({ type: 'message', message });
+    const answer = (ports: NatPorts, then: RendezvousMessage) => {
+      const events = [say({ kind: 'nat', token: TOKEN, ports }), say(then)];
+      return decideRemote(site, hardRemote, asked.path, knowing(asked.opening as OpeningMemory, events), T0 + 100);
+    };
+    const ready = answer(aSequence(), { kind: 'ready', token: TOKEN, hole: at('198.51.100.2', 9_000), probes: 32 });
+    assert.deepEqual(ready.deeds, [{ op: 'sample', gateway: 'gw-2', token: TOKEN }]);
+    assert.match(ready.path?.reason ?? '', /16 probes find a way in 100\.0 % of tries; trying now$/);
+
+    const random = answer(RANDOM_PORTS, { kind: 'no', token: TOKEN, why: 'odds' });
+    assert.match(random.path?.reason ?? '', /the other's next port cannot be told: 256 .* 0\.397 % of tries/);
+    // It is not asked again, unless it is another.
+    const memory = random.opening as OpeningMemory;
+    const later = (remote: Gateway) => decideRemote(site, remote, random.path, knowing(memory), T0 + 3_600_000);
+    assert.deepEqual(later(hardRemote).deeds, []);
+    assert.deepEqual(ops(later(gateway(2, { natType: SYMMETRIC, hole: at('198.51.100.3') })).deeds), ['say', 'say']);
   });
 
   it('has at the other end the port that was hit for its endpoint, and no rule', () => {
@@ -136,7 +173,6 @@ describe('a pair that no hole gets through', () => {
     ['is with raven', hard(), gateway(2, { natType: PORT, corax: null }), /no corax with a probe address/],
     ['has no probe address', hard({ probeAddress: null }), easyRemote, /this end has no probe address/],
     ['has no relay', { ...hard(), relays: [] }, easyRemote, /no relay to agree by/],
-    ['is symmetric at both ends', hard(), hardRemote, /both ends are behind a Symmetric NAT.*0\.025 %/],
     ['has no direct plane', hard({ direct: 'none' }), easyRemote, /--direct none/],
   ] as const) {
     it(`that ${what} says nothing to the other end, and why in its reason`, () => {

@@ -5,7 +5,7 @@ import { decideOpening } from '#src/decide/opening.js';
 import { NO_OPENING } from '#src/decide/opening-input.js';
 import { PAUSES_MS } from '#src/decide/opening-timing.js';
 import { describeOpening } from '#src/decide/opening-words.js';
-import { fanFor } from '#src/decide/strategies.js';
+import { type Plan, strategiesFor } from '#src/decide/strategies.js';
 import type { OpeningMemory } from '#src/model/opening.js';
 import { at } from './fixtures.js';
 import { OpeningPair, START } from './opening-pair.js';
@@ -173,6 +173,22 @@ describe('an opening', () => {
     assert.equal(decide({ ...failed, fingerprint: 'same' }).memory.phase, 'idle');
   });
 
+  it('that was ended by the spray is not begun anew by what the other end said before it knew', () => {
+    const token = 'a'.repeat(16);
+    const memory = { ...NO_OPENING, phase: 'spraying', token, since: START - 60_000, fingerprint: 'same' } as const;
+    const input = { ...INPUT, role: 'spray' } as const;
+    const missed = decideOpening(memory, { ...input, memory });
+    assert.equal(missed.memory.phase, 'idle');
+    const open = (of: string) =>
+      decideOpening(missed.memory, {
+        ...input,
+        memory: missed.memory,
+        events: [{ type: 'message', message: { kind: 'open', token: of, ports: { first: 1_024, last: 2_047 } } }],
+      });
+    assert.deepEqual(open(token).acts, [{ op: 'say', message: { kind: 'no', token, why: 'missed' } }]);
+    assert.equal(open('b'.repeat(16)).memory.phase, 'spraying');
+  });
+
   it('is stopped where the pair needs none any more', () => {
     const memory = { ...NO_OPENING, phase: 'spraying', token: 'a'.repeat(16), since: START } as const;
     const { memory: after, acts } = decideOpening(memory, { ...INPUT, memory, role: null });
@@ -203,7 +219,11 @@ const INPUT = {
   now: START,
   pair: 'a b',
   role: 'fan',
-  fan: fanFor(null),
+  plans: strategiesFor({ type: 'Symmetric NAT', ports: null }, { type: null, ports: null }, true)
+    .list as readonly Plan[],
+  ports: null,
+  theirs: null,
+  bothHard: false,
   against: null,
   ownHole: at('203.0.113.10', 20_000),
   hole: at('203.0.113.20', 30_000),

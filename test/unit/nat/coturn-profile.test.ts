@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { HostPort } from '#src/model/address.js';
 import type { NatProfile } from '#src/model/nat-profile.js';
 import { inOwnNamespace } from '../../native/namespace.js';
 import {
@@ -102,6 +103,17 @@ function suite(): void {
     // A retransmission takes none, but a port that is still held is passed over, at the ends of the block too.
     assert.ok(ports !== null && ports.first >= 10_240 && ports.first < 10_244, `${ports?.first}`);
     assert.ok(ports.last <= 10_289 && ports.last > 10_285, `${ports.last}`);
+  });
+
+  it("the agent's latest mapping is where a sequence stands: who asks meanwhile hears the same", async () => {
+    await load(counter(50_000, 400));
+    const { stdout } = await inside(CLIENT, ...node('nat-facts-main.ts'), STUN);
+    const { latest } = JSON.parse(stdout) as { latest: readonly HostPort[] };
+    const [first, same, next] = latest as [HostPort, HostPort, HostPort];
+    assert.deepEqual([first.ip, next.ip], [OUTSIDE, OUTSIDE]);
+    assert.deepEqual(same, first);
+    // Two mappings of its own, and those of the test of idle ones, which has begun.
+    assert.ok(next.port >= first.port + 2 && next.port <= first.port + 8, `${first.port}, ${next.port}`);
   });
 
   it('no NAT, no profile; and it is in the text', async () => {

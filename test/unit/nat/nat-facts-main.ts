@@ -1,6 +1,7 @@
 /**
  * The agent's NatFacts alone, for a network namespace of its own: `node … nat-facts-main.ts HOST:PORT` prints its
- * first report, its first profile (there must be a NAT), and how many packet sockets the namespace had meanwhile and has afterwards.
+ * first report, its first profile (there must be a NAT), its latest mapping as two are told who ask at once and another
+ * afterwards, and how many packet sockets the namespace had meanwhile and has afterwards.
  */
 import { readFileSync } from 'node:fs';
 import { NatFacts } from '#src/agent/nat-facts.js';
@@ -32,7 +33,9 @@ try {
     });
     facts.start();
   });
-  process.stdout.write(JSON.stringify({ report, profile, tapsMeanwhile, tapsAfter: taps() }));
+  const atOnce = await Promise.all([facts?.latestMapping(), facts?.latestMapping()]);
+  const latest = [...atOnce, await facts?.latestMapping()];
+  process.stdout.write(JSON.stringify({ report, profile, latest, tapsMeanwhile, tapsAfter: taps() }));
 } finally {
   await facts?.stop();
   engine.close();

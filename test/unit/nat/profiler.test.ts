@@ -174,6 +174,34 @@ describe('the profile in the background', { concurrency: true }, () => {
     await profiler.stop();
   });
 
+  it('is pending until the ports are known, or cannot be', async () => {
+    const { told, errors, profiler, allRounds } = rig({ nextPort: (localPort) => localPort });
+    assert.equal(profiler.pending, false);
+    profiler.look(report({ underNat: false }));
+    assert.equal(profiler.pending, false);
+    profiler.look(report());
+    assert.equal(profiler.pending, true);
+    await allRounds;
+    assert.deepEqual([profiler.pending, errors.length], [false, 0]);
+    assert.ok(told.length > 0);
+    await profiler.stop();
+
+    const failing = new NatProfiler({
+      sample: () => Promise.reject(new Error('EMFILE')),
+      testIdle: () => Promise.reject(new Error('not reached')),
+      onProfile: (profile) => told.push(profile),
+      onError: (error) => errors.push(error),
+      sleep: (_, aborted) =>
+        new Promise((_resolve, reject) => aborted.addEventListener('abort', () => reject(aborted.reason))),
+    });
+    const before = told.length;
+    failing.look(report());
+    while (failing.pending) await new Promise((resolve) => setImmediate(resolve));
+    // Who waits for it is told.
+    assert.deepEqual([told.slice(before), errors.length], [[null], 1]);
+    await failing.stop();
+  });
+
   it('forgets it with the NAT, and is quiet without one', async () => {
     const { told, profiler, allRounds, nat } = rig({ nextPort: (localPort) => localPort });
     profiler.look(report({ underNat: false }));

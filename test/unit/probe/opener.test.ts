@@ -23,7 +23,8 @@ function engine(refusal: Error | null = null) {
     sprayStart: call('sprayStart', undefined),
     openingEnd: call('openingEnd', undefined),
   };
-  return { calls, opener: new Opener(fake as unknown as Engine), fake, call };
+  const opener = new Opener(fake as unknown as Engine, (token) => calls.push(['sample', token]));
+  return { calls, opener, fake, call };
 }
 
 const deeds: OpeningDeed[] = [
@@ -37,6 +38,7 @@ const deeds: OpeningDeed[] = [
     ports: { first: 1_024, last: 2_048 },
     count: 7,
   },
+  { op: 'sample', gateway: 'gw-2', token: TOKEN },
   { op: 'end-opening', gateway: 'gw-2', token: TOKEN },
 ];
 
@@ -46,7 +48,7 @@ describe('the opener', () => {
     const results = await opener.apply(deeds);
     assert.deepEqual(
       results.map((error) => error?.message ?? null),
-      [null, 'EBUSY', null, null],
+      [null, 'EBUSY', null, null, null],
     );
     const id = 0x01234567;
     assert.deepEqual(calls, [
@@ -55,6 +57,7 @@ describe('the opener', () => {
         'sprayStart',
         { id, token: bytes, sourcePort: 4500, address: '198.51.100.2', first: 1_024, last: 2_048, count: 7 },
       ],
+      ['sample', TOKEN],
       ['openingEnd', id],
     ]);
   });

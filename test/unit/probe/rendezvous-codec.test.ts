@@ -1,15 +1,39 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { NatPorts } from '#src/model/nat-profile.js';
 import { REFUSALS, type RendezvousMessage } from '#src/model/opening.js';
 import { encodeMessage, MESSAGE_BYTES, parseMessage } from '#src/probe/rendezvous-codec.js';
 import { at } from '../decide/fixtures.js';
+import { aSequence } from '../decide/ports.js';
 
 const token = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((value) => value.toString(16).padStart(16, '0'));
 const port = fc.integer({ min: 1, max: 65_535 });
 const count = fc.integer({ min: 1, max: 4_096 });
 const hole = fc.tuple(fc.integer({ min: 1, max: 254 }), port).map(([last, to]) => at(`203.0.113.${last}`, to));
 const ports = fc.tuple(port, port).map(([a, b]) => ({ first: Math.min(a, b), last: Math.max(a, b) }));
+
+const step = fc.integer({ min: -32_768, max: 32_767 }).filter((value) => value !== 0);
+const block = fc.constantFrom(true, false, null);
+const range = fc.option(ports);
+const natPorts: fc.Arbitrary<NatPorts> = fc
+  .oneof(
+    fc.record({
+      assignment: fc.constant('sequential' as const),
+      step,
+      between: fc.nat({ max: 65_535 }),
+      ports: range,
+      block,
+    }),
+    fc.record({
+      assignment: fc.constantFrom('random' as const, 'port-preserving' as const),
+      step: fc.constant(null),
+      between: fc.constant(null),
+      ports: range,
+      block,
+    }),
+  )
+  .map((value) => ({ ...value }));
 
 const PLAIN = { noNullPrototype: true };
 
@@ -18,6 +42,7 @@ const message: fc.Arbitrary<RendezvousMessage> = fc.oneof(
   fc.record({ kind: fc.constant('ready' as const), token, hole, probes: count }, PLAIN),
   fc.record({ kind: fc.constant('open' as const), token, ports }, PLAIN),
   fc.record({ kind: fc.constant('hit' as const), token, port }, PLAIN),
+  fc.record({ kind: fc.constant('nat' as const), token, ports: natPorts }, PLAIN),
   fc.record({ kind: fc.constant('no' as const), token, why: fc.constantFrom(...REFUSALS) }, PLAIN),
 );
 
@@ -81,5 +106,25 @@ describe('rendezvous messages', () => {
     refused((bytes) => bytes.set([0, 8], 24), open);
     refused((bytes) => bytes.set([0, 0], 22), open);
     refused((bytes) => bytes.set([0, 1], 26), open);
+    refused((bytes) => bytes.set([1], 6), open);
+    const nat: RendezvousMessage = { kind: 'nat', token: '0'.repeat(16), ports: aSequence() };
+    refused((bytes) => bytes.set([0], 6), nat);
+    refused((bytes) => bytes.set([4], 6), nat);
+    refused((bytes) => bytes.set([3], 7), nat);
+    refused((bytes) => bytes.set([0, 0], 20), nat);
+    refused((bytes) => bytes.set([0, 9], 24), nat);
+    // A random NAT has no step.
+    refused((bytes) => bytes.set([3], 6), nat);
+  });
+
+  it('of the kinds that the first version had are those of the first version, byte for byte', () => {
+    const token = '0123456789abcdef';
+    const hex = (written: RendezvousMessage) => Buffer.from(encodeMessage(written)).toString('hex');
+    const start = '435852560';
+    const of = (kind: number, rest: string) => `${start}10${kind}0000${token}${rest.padEnd(32, '0')}`;
+    assert.equal(hex({ kind: 'ask', token, sockets: 256 }), of(1, '000000000000000000000100'));
+    assert.equal(hex({ kind: 'open', token, ports: { first: 1_024, last: 65_535 } }), of(3, '0000000000000400ffff'));
+    assert.equal(hex({ kind: 'no', token, why: 'missed' }), of(5, '000000000000000000000008'));
+    assert.equal(hex({ kind: 'nat', token, ports: aSequence({ step: -2, between: 3 }) }).slice(10, 12), '06');
   });
 });
