@@ -84,6 +84,7 @@ export class Rig {
       openings: new Openings(),
       events: {
         opening: () => undefined,
+        detour: () => undefined,
         transition: () => {},
         failed: ({ error }) => {
           throw error;

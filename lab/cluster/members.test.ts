@@ -120,6 +120,30 @@ test('a full-size packet that must not be fragmented passes; one byte more gets 
   }
 });
 
+test('whichever hop has a narrower way on, its ICMP comes back through all that lie before it', async () => {
+  const [from, to] = [node('edge-a-2'), node('edge-b-3')];
+  const subnet = to.plan.podSubnet;
+  const narrow = (on: LabNode, table: string, mtu: number) =>
+    on.exec([
+      'sh',
+      '-ec',
+      `ip route replace $(ip route show table ${table} ${subnet} | grep -v unreachable) table ${table} mtu ${mtu}`,
+    ]);
+  // Narrower from hop to hop: what a pod has heard of a way it keeps to.
+  const hops = [
+    [node('edge-a'), node('edge-a').plan.privateAddress, 1390],
+    [node('edge-b'), node('edge-b').plan.bridgeAddress, 1380],
+    [to, to.plan.bridgeAddress, 1370],
+  ] as const;
+  for (const [hop, address, mtu] of hops) {
+    if (hop === to) await hop.exec(['ip', 'link', 'set', 'cni0', 'mtu', String(mtu)]);
+    else await narrow(hop, hop.name === 'edge-a' ? '9028' : '9027', mtu);
+    const { stdout } = await wholePing(from, to.plan.podAddress, mtu + 1);
+    assert.match(stdout, new RegExp(`From ${address} .*mtu = ${mtu}`, 'i'), hop.name);
+  }
+  assert.equal((await wholePing(from, to.plan.podAddress, 1370)).code, 0);
+});
+
 test("pods' sources are kept, a Service's address leads to a remote pod, host-network pods get through", async () => {
   const [from, to] = [node('edge-a-3'), node('edge-b-2')];
   // As kube-proxy has it: in nat, after raven's mark would be set, with its masquerade mark for what is not a pod's.
@@ -175,5 +199,5 @@ test('--cleanup leaves a member as it was found', async () => {
   await gateway.stop();
   await gateway.exec([...gateway.agentCommand().slice(0, 3), '--cleanup', '--state-dir', gateway.stateDirectory]);
   const left = await footprint(gateway);
-  assert.doesNotMatch(JSON.stringify(left), /raven|corax|90(27|28|29|30)/);
+  assert.doesNotMatch(JSON.stringify(left), /raven|corax|90(27|28|29|30|31)/);
 });

@@ -126,6 +126,7 @@ export class Agent {
         },
         opening: story.opening,
         failed: story.failed,
+        detour: story.detour,
         publish: (deed) => this.#publisher.publish(deed),
         turned: (steps) => {
           story.turned(steps);
@@ -249,6 +250,8 @@ export class Agent {
     this.#protect();
     const before = this.#site;
     this.#site = this.#gather();
+    const { role, handover } = this.#site;
+    if (role !== before.role || handover?.as !== before.handover?.as) this.#story.part(this.#site);
     if (this.#site.synced !== before.synced || !sameForRemotes(before, this.#site)) this.#loop.markAll();
     else this.#loop.mark(SITE);
     if (this.#site.synced) this.portMapper.follow(this.#site.role === 'edge' ? this.#router : null);

@@ -56,6 +56,18 @@ const UNKNOWN_FIREWALL: Item = {
   overlay: null,
 };
 
+const UNREAD_PROBE = {
+  sent: 0,
+  received: 0,
+  lost: 0,
+  rttMs: null,
+  jitterMs: null,
+  loss: null,
+  lostInRow: 0,
+  answeredInRow: 0,
+  answeredSize: 0,
+} as const;
+
 export class Observer {
   readonly #parts: ObserverParts;
   readonly #pace = new Pace();
@@ -302,14 +314,15 @@ export class Observer {
     const { prober, remotes, mark } = this.#parts;
     const subject = prober.subjectOf(event);
     if (subject === null) return;
-    const known = remotes.get(subject.gateway)?.facts[subject.plane].probe ?? null;
-    if (known !== null) {
-      const { lostInRow, answeredInRow } = event;
-      const received = known.received + (answeredInRow > 0 ? 1 : 0);
-      const rttMs = known.rttMs ?? event.rttMs;
-      remotes.seeProbe(subject.gateway, subject.plane, { ...known, lostInRow, answeredInRow, received, rttMs });
-    }
-    mark(subject.gateway);
+    const { gateway, plane, generation } = subject;
+    const seen = remotes.get(gateway)?.facts[plane].probe;
+    // The first event may come before the first reading, which brings the numbers.
+    const known = seen ?? { ...UNREAD_PROBE, generation };
+    const { lostInRow, answeredInRow } = event;
+    const received = known.received + (answeredInRow > 0 ? 1 : 0);
+    const rttMs = known.rttMs ?? event.rttMs;
+    remotes.seeProbe(gateway, plane, { ...known, lostInRow, answeredInRow, received, rttMs });
+    mark(gateway);
   }
 
   #onRemoteState(event: Extract<NativeEvent, { type: 'remote-state' }>): void {

@@ -31,12 +31,12 @@ const firewalls: Record<string, FirewallItem> = {
   gateway: firewall({
     localSubnets: [prefix('10.1.0.0/24')],
     devices: both,
-    overlay: { device: 'raven0', marks: both, source: null },
+    overlay: { device: 'raven0', marks: both, handover: 'former', source: null },
   }),
   member: firewall({
     localSubnets: [prefix('10.1.0.0/24')],
     devices: ['raven0'],
-    overlay: { device: 'raven0', marks: [], source: ip('10.1.0.1') },
+    overlay: { device: 'raven0', marks: [], handover: null, source: ip('10.1.0.1') },
   }),
 };
 
