@@ -33,6 +33,11 @@ const firewalls: Record<string, FirewallItem> = {
     devices: both,
     overlay: { device: 'raven0', marks: both, handover: 'former', source: null },
   }),
+  'relay that is the next to have the tunnel': firewall({
+    relaying: true,
+    localSubnets: [prefix('10.200.1.0/24')],
+    overlay: { device: 'raven0', marks: ['raven-wg0'], handover: 'next', source: null },
+  }),
   member: firewall({
     localSubnets: [prefix('10.1.0.0/24')],
     devices: ['raven0'],

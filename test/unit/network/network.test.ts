@@ -41,6 +41,7 @@ describe('the kernel, in a network namespace of its own', () => {
       'edge without relays': ok,
       relay: ok,
       gateway: ok,
+      'relay that is the next to have the tunnel': ok,
       member: ok,
       changed: {
         same: true,
