@@ -42,6 +42,8 @@ const EAGER_HANDOVER_MS = 10_000;
 const AUDIT_MS = 30_000;
 /** Network changes come in bursts. */
 const SETTLE_MS = 200;
+/** A node that has just become the active one makes most of them itself, and has better things to do than to look at them. */
+const SETTLE_HANDOVER_MS = 2_000;
 
 /**
  * Whether an earlier agent's table stands is not worth asking: setting it is one transaction, and so is
@@ -139,7 +141,8 @@ export class Observer {
 
   #settle(): void {
     clearTimeout(this.#settleTimer);
-    this.#settleTimer = setTimeout(() => void this.audit(), SETTLE_MS);
+    const settleMs = this.#parts.handingOver() ? SETTLE_HANDOVER_MS : SETTLE_MS;
+    this.#settleTimer = setTimeout(() => void this.audit(), settleMs);
   }
 
   /** Before it is looked at what is: what changes from then on is told. Where it fails, the next audit tries again. */
