@@ -159,7 +159,7 @@ export function loadConfig(flags: Flags, env: Environment): { config: Config; wa
     health,
     statusPage: statusPage(values.statusPage ?? 'auto', health),
     direct: directPolicy(values.direct) ?? ravenDirect(flags) ?? 'auto',
-    portMapping: values.portMapping ?? 'off',
+    portMapping: values.portMapping ?? 'auto',
     hardNat: values.hardNat !== 'off',
     forwardNodeIp: ravenForwardsNodes(flags),
     logLevel: values.logLevel ?? 'info',

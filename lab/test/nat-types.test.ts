@@ -56,6 +56,10 @@ const CASES: ReadonlyArray<readonly [string, NatKind | readonly NatKind[], Expec
   ['double-symmetric', ['full-cone', 'symmetric'], SYMMETRIC],
 ];
 
+/** netcheck tells every kind; with CORAX_LAB_BRIEF the agent, which takes its time, one of each way in which it can differ. */
+const BRIEF = ['port-restricted', 'linux', 'sequential-block', 'double-symmetric'];
+const TOLD_BY_AGENTS = process.env.CORAX_LAB_BRIEF === '1' ? BRIEF : CASES.map(([name]) => name);
+
 let lab: Lab;
 
 before(async () => {
@@ -100,6 +104,7 @@ for (const [name, , expected] of CASES) {
     assert.deepEqual({ ...profile, pooling: 'paired', ...PROFILES[name] }, profile);
   });
 
+  if (!TOLD_BY_AGENTS.includes(name)) continue;
   test(`${name}: the agent's status says ${expected.type}`, () => agentFinds(lab.site(name), expected, PROFILES[name]));
 }
 

@@ -13,7 +13,7 @@
 
 namespace corax::values {
 
-// NativeError of src/native.ts.
+// NativeError of src/native/events.ts.
 Napi::Value error(Napi::Env env, const Failure& failure);
 // null where there is none.
 Napi::Value errorOrNull(Napi::Env env, const std::optional<Failure>& failure);

@@ -1,4 +1,4 @@
-// What the native thread reports without having been asked; src/native.ts NativeEvent says when.
+// What the native thread reports without having been asked; src/native/events.ts says when.
 #pragma once
 
 #include <netinet/in.h>

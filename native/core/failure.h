@@ -1,4 +1,4 @@
-// What went wrong, as JavaScript will read it (NativeError in src/native.ts).
+// What went wrong, as JavaScript will read it (NativeError in src/native/events.ts).
 #pragma once
 
 #include <stdexcept>

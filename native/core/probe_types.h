@@ -1,4 +1,4 @@
-// What the prober is asked for and what it answers; src/native.ts ProbeTarget and ProbeSnapshot.
+// What the prober is asked for and what it answers; src/native/packets.ts ProbeTarget and ProbeSnapshot.
 #pragma once
 
 #include <netinet/in.h>

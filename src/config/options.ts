@@ -226,7 +226,7 @@ export const OPTIONS = {
     flag: '--port-mapping',
     argument: 'HOW',
     env: ['CORAX_PORT_MAPPING'],
-    help: "ask the router to map the tunnel's port: on, auto (on with WireGuard, off with libreswan), pcp, nat-pmp or upnp alone, or off, which it is unless asked for (default: off)",
+    help: "ask the router to map the tunnel's port: on, auto (on with WireGuard, off with libreswan), pcp, nat-pmp or upnp alone, or off (default: auto)",
     expected: 'auto, on, off, pcp, nat-pmp or upnp',
     schema: z.enum(['auto', 'on', 'off', ...MAPPING_PROTOCOLS]),
   }),

@@ -85,6 +85,7 @@ export function openingOf(
       .map((at) => (at ? formatHostPort(at) : '-'))
       .concat(remote.key)
       .join(' '),
+    scale: site.scale,
     state: path.state,
     peer: peer !== null,
     session: peer !== null && isWithin(SESSION_MS, peer.lastHandshake * 1000, now),

@@ -14,6 +14,8 @@ export interface OpeningInput extends OpeningFacts {
   readonly ownHole: HostPort | null;
   readonly hole: HostPort | null;
   readonly fingerprint: string;
+  /** Remote gateways. */
+  readonly scale: number;
   /** The path's, before this decision. */
   readonly state: 'relayed' | 'punching' | 'direct';
   /** The direct plane has a peer; it has a session. */

@@ -18,6 +18,12 @@ export const HIT_MS = 5_000;
 export const PAUSES_MS = [500, 2_000, 5_000, 15_000, 60_000, 300_000, 1_800_000, 3_600_000] as const;
 /** Who has another try going on is asked again after this, give or take half of it. */
 export const BUSY_MS = 4_000;
+/**
+ * Of many remotes each has its first try at a time of its own, within so much for each of the others: or all the edges that
+ * come up at once would ask the same one first.
+ */
+export const SPREAD_MS = 20;
+export const MOST_SPREAD_MS = 10_000;
 /** How soon it is looked again for what nobody tells: room in the budget, the relay's round trip. */
 export const LOOK_AGAIN_MS = 10_000;
 

@@ -32,8 +32,15 @@ class Turn {
     const sane = memory.nextTryAt > input.now + 2 * timing.LAST_PAUSE_MS ? { ...memory, nextTryAt: input.now } : memory;
     this.#anew = memory.fingerprint !== input.fingerprint;
     this.memory = this.#anew
-      ? { ...sane, fingerprint: input.fingerprint, failures: 0, nextTryAt: 0, failure: null }
+      ? { ...sane, fingerprint: input.fingerprint, failures: 0, nextTryAt: this.#firstTryAt(), failure: null }
       : sane;
+  }
+
+  #firstTryAt(): number {
+    const { now, pair, scale } = this.#input;
+    return (
+      now + Math.floor(fraction(pair) * Math.min(timing.MOST_SPREAD_MS, Math.max(0, scale - 1) * timing.SPREAD_MS))
+    );
   }
 
   take(event: OpeningEvent): void {
@@ -209,10 +216,13 @@ class Turn {
 
   /** It has others to open with, one after the other: to ask again costs a message, and is no failure. */
   #comeBack(): void {
-    const { now, pair } = this.#input;
-    const jitter = fraction(`${pair} ${this.memory.token}`);
     this.#end(`the other end says no: ${REFUSED.busy}`);
-    this.memory = { ...this.memory, nextTryAt: now + Math.floor(timing.BUSY_MS * (0.5 + jitter)) };
+    this.memory = { ...this.memory, nextTryAt: this.#input.now + this.#busyPause() };
+  }
+
+  #busyPause(): number {
+    const { pair, token } = this.#input;
+    return Math.floor(timing.BUSY_MS * (0.5 + fraction(`${pair} ${token}`)));
   }
 
   #fail(why: string): void {
@@ -246,12 +256,13 @@ class Turn {
   }
 
   wakeAt(): number {
-    const { now, role, session } = this.#input;
+    const { now, role, session, allowance } = this.#input;
     const { phase, since, saidAt, nextTryAt, outsidePort } = this.memory;
     switch (phase) {
       case 'idle':
         if (role !== 'fan') return Number.POSITIVE_INFINITY;
-        return nextTryAt > now ? nextTryAt : now + timing.LOOK_AGAIN_MS;
+        if (nextTryAt > now) return nextTryAt;
+        return now + (allowance.busy ? this.#busyPause() : timing.LOOK_AGAIN_MS);
       case 'asking':
         return saidAt + timing.ASK_MS;
       case 'fanned':

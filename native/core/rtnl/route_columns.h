@@ -1,4 +1,4 @@
-// Routes as columns, one entry a route in each; src/native.ts RouteColumns.
+// Routes as columns, one entry a route in each; src/native/network.ts RouteColumns.
 #pragma once
 
 #include <cstddef>

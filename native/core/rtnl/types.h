@@ -1,4 +1,4 @@
-// Links, addresses, routes and rules, and what can be done to them (src/native.ts says what each means).
+// Links, addresses, routes and rules, and what can be done to them (src/native/network.ts says what each means).
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace corax {
 
-// RTPROT of every route and rule of ours (ROUTE_PROTOCOL in src/native.ts).
+// RTPROT of every route and rule of ours (ROUTE_PROTOCOL in src/native/network.ts).
 constexpr uint8_t routeProtocol = 0xcc;
 
 // Of a VXLAN device (RFC 7348).

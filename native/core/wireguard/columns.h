@@ -1,4 +1,4 @@
-// WireGuard peers as columns: one entry a peer in each (src/native.ts says what each holds).
+// WireGuard peers as columns: one entry a peer in each (src/native/wireguard.ts says what each holds).
 #pragma once
 
 #include <array>

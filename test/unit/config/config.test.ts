@@ -52,7 +52,7 @@ test('defaults', () => {
     health: { host: '127.0.0.1', port: 10275 },
     statusPage: true,
     direct: 'auto',
-    portMapping: 'off',
+    portMapping: 'auto',
     hardNat: true,
     forwardNodeIp: false,
     logLevel: 'info',

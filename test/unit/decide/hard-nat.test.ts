@@ -38,7 +38,7 @@ const ops = (deeds: ReadonlyArray<{ op: string }>) => deeds.map(({ op }) => op);
 
 describe('a pair that no hole gets through', () => {
   it('asks its other end, by its probe address, and says so', () => {
-    const { deeds, path, opening } = decideRemote(hard(), easyRemote, null, knowing(NO_OPENING), T0);
+    const { deeds, path, opening } = decideRemote(hard({ scale: 1 }), easyRemote, null, knowing(NO_OPENING), T0);
     assert.deepEqual(deeds, [
       {
         op: 'say',

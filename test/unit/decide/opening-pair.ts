@@ -76,6 +76,7 @@ export class OpeningPair {
       ownHole: isFan ? fanHole : sprayHole,
       hole: isFan ? sprayHole : fanHole,
       fingerprint: 'same',
+      scale: 1,
       // The path goes by what was opened at once.
       state: of.memory.phase === 'opened' ? 'punching' : 'relayed',
       peer: of.memory.phase === 'opened',

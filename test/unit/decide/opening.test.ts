@@ -211,6 +211,7 @@ const INPUT = {
   state: 'relayed',
   peer: false,
   session: false,
+  scale: 1,
 } as const;
 
 function decide(memory: OpeningMemory, ...events: Parameters<typeof decideOpening>[1]['events'][number][]) {

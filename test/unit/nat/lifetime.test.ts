@@ -44,7 +44,7 @@ const two = [ip('203.0.113.10'), ip('203.0.113.11')];
 
 type Profile = Parameters<typeof testIdle>[2];
 
-describe('one idle mapping', () => {
+describe('one idle mapping', { concurrency: true }, () => {
   const optionsFor = (nat: NatSimulator) => ({
     open: nat.open,
     bindAddress: null,

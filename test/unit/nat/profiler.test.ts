@@ -127,7 +127,7 @@ function rig(settings: SimulatedNat, rounds = 1) {
   return { nat, told, errors, profiler, allRounds };
 }
 
-describe('the profile in the background', () => {
+describe('the profile in the background', { concurrency: true }, () => {
   it('tells the ports first, then the time-out as it is narrowed down', async () => {
     let next = 20_000;
     const { told, errors, profiler, allRounds, nat } = rig({
