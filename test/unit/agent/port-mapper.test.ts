@@ -21,7 +21,7 @@ function mapper(asked: string | undefined, driver: DriverName): PortMapper {
 
 describe('is the router asked?', () => {
   const cases: [string | undefined, DriverName, boolean][] = [
-    [undefined, 'wireguard', false],
+    [undefined, 'wireguard', true],
     [undefined, 'libreswan', false],
     ['off', 'wireguard', false],
     ['auto', 'wireguard', true],
