@@ -10,7 +10,7 @@
 # metrics what Prometheus makes of the metrics, rules and dashboards, with agents in the lab
 # lab     NATs, WireGuard and agents: on the host's kernel where it can, else in a micro-VM
 # hardnat NATs that let no packet in first, and the ways through them: as the lab
-# cluster whole gateways, of several nodes, and clusters that are half raven: as the lab
+# cluster whole gateways, of several nodes, and clusters that are half raven: as the lab; and 200 members on the host's kernel
 # bench   the design's bars on a clock that counts instructions, in a micro-VM (five minutes)
 # full    everything, with the lab's long variants (CORAX_LAB_FULL=1), the Containerfile and arm64
 set -eu
@@ -27,7 +27,7 @@ case $lane in
   metrics) lanes='test/metrics' ;;
   lab) lanes='test/lab' ;;
   hardnat) lanes='test/hardnat' ;;
-  cluster) lanes='test/cluster' ;;
+  cluster) lanes='test/cluster test/native/members.test.ts' ;;
   bench) lanes='test/bench' ;;
   full)
     lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/hardnat test/cluster test/bench test/full'

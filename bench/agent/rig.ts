@@ -86,6 +86,7 @@ export class Rig {
       openings: new Openings(),
       events: {
         opening: () => undefined,
+        detour: () => undefined,
         transition: () => {},
         failed: ({ error }) => {
           throw error;

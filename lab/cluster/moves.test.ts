@@ -1,15 +1,20 @@
-/** A gateway's active endpoint moves, planned and not, and the central relay is dropped. Seconds are printed. */
+/**
+ * A gateway's active endpoint moves, planned and not, and the central relay is dropped. Every flow's losses and its longest
+ * time without an answer are printed; the issue's bars hold: 1 s where both nodes live, 5 s after status where one is dead.
+ */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import { Lab } from '../lab.js';
 import type { LabNode } from '../node.js';
 import { LONG_MS, startAgents } from '../test/agents.js';
 import type { Pinger } from '../traffic/pinger.js';
-import { activate, unreached } from './sites.js';
+import { activate, hopsTo, unreached } from './sites.js';
 
 let lab: Lab;
 const node = (name: string): LabNode => lab.site(name);
 const INTERVAL_MS = 50;
+/** The longest time without an answer where the node of before lives. */
+const PLANNED_S = 1;
 
 before(async () => {
   lab = await Lab.create({
@@ -41,13 +46,6 @@ async function reaches(from: LabNode, but: readonly string[] = []): Promise<void
   );
 }
 
-async function role(name: string, wanted: string): Promise<void> {
-  await lab.waitFor(async () => (await node(name).status()).role === wanted, {
-    what: `${name} is a ${wanted}`,
-    timeoutMs: LONG_MS,
-  });
-}
-
 /** Seconds from a moment to the answer after which none was missing for long; and how many pings were lost. */
 async function healed(pinger: Pinger, since: number): Promise<{ seconds: number; lost: number; gap: number }> {
   const report = await pinger.stop();
@@ -68,32 +66,39 @@ async function flows(pingers: readonly Pinger[], count: number): Promise<void> {
   });
 }
 
-const WAYS = [
-  ['edge-a-2', 'edge-b-3'],
-  ['edge-b', 'edge-a'],
-  ['relay-1-2', 'edge-b-2'],
-] as const;
+/** Flows go on while a gateway's active endpoint moves to another node, until the tunnels of the old one are taken down. */
+async function planned(
+  t: TestContext,
+  ways: ReadonlyArray<readonly [string, string]>,
+  gateway: string,
+  [old, now]: readonly [string, string],
+): Promise<void> {
+  const pingers = await Promise.all(ways.map(([from, to]) => lab.pinger(from, to, { intervalMs: INTERVAL_MS })));
+  await flows(pingers, 20);
+  const at = activate(lab, gateway, now);
+  await lab.waitFor(async () => !(await node(old).exec(['ip', '-brief', 'link'])).stdout.includes('raven-wg'), {
+    what: 'the tunnels of the old node are taken down',
+    timeoutMs: LONG_MS,
+    // Each look is a process, which takes from the agents what little time they have in emulation.
+    everyMs: 2_000,
+  });
+  await flows(pingers, 20);
+  const healing = await Promise.all(pingers.map((pinger) => healed(pinger, at)));
+  for (const [index, { seconds, lost, gap }] of healing.entries())
+    t.diagnostic(
+      `${ways[index]?.join(' → ')}: ${lost} lost, the last ${seconds.toFixed(2)} s after status; gap ${gap.toFixed(2)} s`,
+    );
+  for (const { gap } of healing) assert.ok(gap <= PLANNED_S, `${gap} s without an answer`);
+}
 
 test('a planned move of an edge site: the old node carries until the new one does', async (t) => {
-  const pingers = await Promise.all(WAYS.map(([from, to]) => lab.pinger(from, to, { intervalMs: INTERVAL_MS })));
-  await flows(pingers, 20);
-  const at = activate(lab, 'gw-b', 'edge-b-2');
-  await role('edge-b-2', 'edge');
-  await role('edge-b', 'member');
-  await flows(pingers, 60);
-  for (const [index, pinger] of pingers.entries()) {
-    const { seconds, lost, gap } = await healed(pinger, at);
-    t.diagnostic(
-      `${WAYS[index]?.join(' → ')}: ${lost} lost, the last ${seconds.toFixed(2)} s after status; gap ${gap.toFixed(2)} s`,
-    );
-  }
-  await lab.waitFor(
-    async () => (await node('edge-b').exec(['ip', '-brief', 'link'])).stdout.includes('raven-wg') === false,
-    {
-      what: 'the tunnels of the old node are taken down',
-      timeoutMs: LONG_MS,
-    },
-  );
+  const ways = [
+    ['edge-a-2', 'edge-b-3'],
+    ['edge-b', 'edge-a'],
+    ['relay-1-2', 'edge-b-2'],
+  ] as const;
+  await planned(t, ways, 'gw-b', ['edge-b', 'edge-b-2']);
+  assert.equal((await node('edge-b-2').status()).role, 'edge');
   const { stdout } = await node('relay-2').exec(['wg', 'show', 'raven-wg0', 'peers']);
   assert.equal(stdout.trim().split('\n').length, 3, 'a relay keeps no peer of the old node');
 });
@@ -136,18 +141,26 @@ test('the central relay is dropped: the next by name carries for everybody', asy
   await flows([pinger], 60);
   const { seconds, lost } = await healed(pinger, at);
   t.diagnostic(`${lost} lost, the last ${seconds.toFixed(2)} s after status dropped the central relay`);
-  await lab.faults.heal(a, b);
+  const [from, to] = [node('edge-a-2'), node('edge-b-3')];
+  const hops = await hopsTo(from, to.plan.podAddress, 8);
+  t.diagnostic(hops.join(' → '));
+  assert.deepEqual(hops, [
+    from.plan.bridgeAddress,
+    node('edge-a').plan.privateAddress,
+    node('relay-1').plan.bridgeAddress,
+    node('edge-b').plan.bridgeAddress,
+    to.plan.bridgeAddress,
+    to.plan.podAddress,
+  ]);
 });
 
-test("a relay site's active node moves: edges follow it to its other address", async (t) => {
-  const pinger = await lab.pinger('edge-a-2', 'relay-1', { intervalMs: INTERVAL_MS });
-  await flows([pinger], 20);
-  const at = activate(lab, 'gw-relay-1', 'relay-1-2');
-  await role('relay-1-2', 'relay');
-  await role('relay-1', 'member');
-  await flows([pinger], 60);
-  const { seconds, lost } = await healed(pinger, at);
-  t.diagnostic(`${lost} lost, the last ${seconds.toFixed(2)} s after status`);
+test('the active node of the site that carries for all moves: edges follow it to its other address', async (t) => {
+  const ways = [
+    ['edge-a-2', 'relay-1'],
+    ['edge-a-2', 'edge-b-3'],
+  ] as const;
+  await planned(t, ways, 'gw-relay-1', ['relay-1', 'relay-1-2']);
+  assert.equal((await node('relay-1-2').status()).role, 'relay');
   for (const from of lab.nodes)
     if (from.name !== 'edge-b-2' && from.name !== 'relay-2') await reaches(from, ['edge-b-2', 'relay-2']);
 });

@@ -83,7 +83,7 @@ export async function forgetAll(node: LabNode): Promise<void> {
   const lines = [
     ...['raven-wg0', 'raven-wg1'].map((device) => `link del ${device}`),
     ...['97', '98', '99', '101'].map((priority) => `rule del priority ${priority}`),
-    ...['9028', '9029', '9030'].map((table) => `route flush table ${table}`),
+    ...['9028', '9029', '9030', '9031'].map((table) => `route flush table ${table}`),
   ];
   // Many processes take long in emulation.
   await node.exec(['ip', '-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, allowFailure: true });

@@ -131,6 +131,7 @@ export class Agent {
         },
         opening: story.opening,
         failed: story.failed,
+        detour: story.detour,
         publish: (deed) => this.#publisher.publish(deed),
         turned: (steps) => {
           story.turned(steps);
@@ -270,6 +271,8 @@ export class Agent {
     const before = this.#site;
     this.#site = this.#gather();
     if (isOnDemand(this.#site) && !isOnDemand(before)) this.remotes.keepDirect(Date.now());
+    const { role, handover } = this.#site;
+    if (role !== before.role || handover?.as !== before.handover?.as) this.#story.part(this.#site);
     if (this.#site.synced !== before.synced || !sameForRemotes(before, this.#site)) this.#loop.markAll();
     else this.#loop.mark(SITE);
     if (this.#site.synced) this.portMapper.follow(this.#site.role === 'edge' ? this.#router : null);

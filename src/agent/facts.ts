@@ -9,6 +9,12 @@ import type { Remote, Remotes } from './remotes.js';
 export function factsOf(site: SiteFacts, remotes: Remotes, { gateway, facts }: Remote): RemoteFacts {
   if (site.role !== 'edge' || !gateway.active?.underNat) return facts;
   const central = centralRelay(site.relays);
-  const peer = central === null ? null : (remotes.get(central.gateway.name)?.facts.relay.peer ?? null);
-  return { ...facts, relay: { peer, probe: facts.relay.probe } };
+  const carrier = central === null ? undefined : remotes.get(central.gateway.name)?.facts;
+  if (carrier === undefined) return { ...facts, relay: { peer: null, probe: facts.relay.probe } };
+  const { relay, former } = carrier;
+  return {
+    ...facts,
+    relay: { peer: relay.peer, probe: facts.relay.probe },
+    central: { relay, ...(former === undefined ? {} : { former }) },
+  };
 }

@@ -6,9 +6,9 @@
 import { performance } from 'node:perf_hooks';
 import { siteItems } from '../decide/desired.js';
 import { order as orderItems } from '../decide/diff.js';
-import { isKept } from '../decide/handover.js';
 import { adoptedPath, type PathMemory } from '../decide/path.js';
 import { ownFields } from '../decide/publish.js';
+import { centralRelay } from '../decide/relations.js';
 import { decideRemote, pathInput, relationTo } from '../decide/remote.js';
 import { DIFFER_MS } from '../decide/timing.js';
 import { CoraxError, messageOf } from '../errors.js';
@@ -32,6 +32,8 @@ export interface LoopEvents {
   readonly opening: (remote: Remote, from: OpeningMemory, to: OpeningMemory) => void;
   readonly failed: (outcome: Outcome & { error: Error }, stage: Stage, times: number) => void;
   readonly publish: (deed: PublishDeed) => void;
+  /** The ways there are by another node's, or the peer of before, for the time being; or it is over. */
+  readonly detour: (remote: Remote, begins: boolean) => void;
   readonly turned: (steps: number) => void;
   /** Deciding itself failed: a fault of ours, which must not stop the others. */
   readonly stumbled: (owner: string, error: unknown) => void;
@@ -140,7 +142,7 @@ export class Loop {
 
   /** Of the steps those that may be taken now. */
   #allowed(site: SiteFacts, steps: readonly Step[]): Step[] {
-    return steps.filter((step) => !(site.unread && this.#robs(step)) && !isKept(site, step));
+    return steps.filter((step) => !(site.unread && this.#robs(step)));
   }
 
   /**
@@ -199,9 +201,17 @@ export class Loop {
       this.#parts.events.transition(remote, before, decision.path);
     }
     remote.path = decision.path;
+    if (remote.detour !== decision.detour) this.#onDetour(site, remote, decision.detour);
     if (Number.isFinite(decision.wakeAt)) this.#timed.set(owner, performance.now() + decision.wakeAt - now);
     const deeds = [...decision.deeds, ...beside].map((deed) => this.#withCarries(deed));
     return [...deeds, ...this.#want(owner, decision.items)];
+  }
+
+  /** On an edge all that is relayed goes the central relay's way. */
+  #onDetour(site: SiteFacts, remote: Remote, detour: boolean): void {
+    remote.detour = detour;
+    this.#parts.events.detour(remote, detour);
+    if (site.role === 'edge' && centralRelay(site.relays)?.gateway.name === remote.gateway.name) this.markAll();
   }
 
   /** A relay's peer may carry others' subnets: it gets back what it has. */

@@ -42,6 +42,8 @@ const EAGER_HANDOVER_MS = 10_000;
 const AUDIT_MS = 30_000;
 /** Network changes come in bursts. */
 const SETTLE_MS = 200;
+/** A node that has just become the active one makes most of them itself, and has better things to do than to look at them. */
+const SETTLE_HANDOVER_MS = 2_000;
 
 /**
  * Whether an earlier agent's table stands is not worth asking: setting it is one transaction, and so is
@@ -57,6 +59,18 @@ const UNKNOWN_FIREWALL: Item = {
   watchesTraffic: false,
   overlay: null,
 };
+
+const UNREAD_PROBE = {
+  sent: 0,
+  received: 0,
+  lost: 0,
+  rttMs: null,
+  jitterMs: null,
+  loss: null,
+  lostInRow: 0,
+  answeredInRow: 0,
+  answeredSize: 0,
+} as const;
 
 export class Observer {
   readonly #parts: ObserverParts;
@@ -129,7 +143,8 @@ export class Observer {
 
   #settle(): void {
     clearTimeout(this.#settleTimer);
-    this.#settleTimer = setTimeout(() => void this.audit(), SETTLE_MS);
+    const settleMs = this.#parts.handingOver() ? SETTLE_HANDOVER_MS : SETTLE_MS;
+    this.#settleTimer = setTimeout(() => void this.audit(), settleMs);
   }
 
   /** Before it is looked at what is: what changes from then on is told. Where it fails, the next audit tries again. */
@@ -304,14 +319,15 @@ export class Observer {
     const { prober, remotes, mark } = this.#parts;
     const subject = prober.subjectOf(event);
     if (subject === null) return;
-    const known = remotes.get(subject.gateway)?.facts[subject.plane].probe ?? null;
-    if (known !== null) {
-      const { lostInRow, answeredInRow } = event;
-      const received = known.received + (answeredInRow > 0 ? 1 : 0);
-      const rttMs = known.rttMs ?? event.rttMs;
-      remotes.seeProbe(subject.gateway, subject.plane, { ...known, lostInRow, answeredInRow, received, rttMs });
-    }
-    mark(subject.gateway);
+    const { gateway, plane, generation } = subject;
+    const seen = remotes.get(gateway)?.facts[plane].probe;
+    // The first event may come before the first reading, which brings the numbers.
+    const known = seen ?? { ...UNREAD_PROBE, generation };
+    const { lostInRow, answeredInRow } = event;
+    const received = known.received + (answeredInRow > 0 ? 1 : 0);
+    const rttMs = known.rttMs ?? event.rttMs;
+    remotes.seeProbe(gateway, plane, { ...known, lostInRow, answeredInRow, received, rttMs });
+    mark(gateway);
   }
 
   #onRemoteState(event: Extract<NativeEvent, { type: 'remote-state' }>): void {

@@ -23,6 +23,8 @@ export interface Remote {
   path: PathMemory | null;
   facts: RemoteFacts;
   complaint: string | null;
+  /** What goes there is on another node's way for now. */
+  detour: boolean;
   /** Since when the two ends' paths differ; null while they do not. Unix milliseconds. */
   differsSince: number | null;
   /** When both holes were known and the running try began; null when it was counted or none runs. */
@@ -222,6 +224,7 @@ function newRemote(gateway: Gateway, more: Pick<RemoteFacts, 'former'>, totals?:
     path: null,
     facts: { ...UNSEEN, ...more },
     complaint: null,
+    detour: false,
     differsSince: null,
     puttingThroughSince: null,
     // They are the gateway's, whatever key it has.

@@ -2,6 +2,7 @@
 import type { PathMemory } from '../decide/path.js';
 import { CoraxError, messageOf } from '../errors.js';
 import { formatHostPort, type HostPort } from '../model/address.js';
+import type { SiteFacts } from '../model/facts.js';
 import type { Plane } from '../model/names.js';
 import type { NatReport } from '../model/nat.js';
 import type { NatProfile } from '../model/nat-profile.js';
@@ -78,6 +79,18 @@ export function createStory(logger: Logger, metrics: Metrics, heartbeat: Heartbe
 
     applied(stage: Stage, seconds: number): void {
       metrics.applyDuration.observe({ driver: metrics.driver, stage }, seconds);
+    },
+
+    /** The node's part in its gateway, where it changed; and of a change, until when the node of before takes part in it. */
+    part({ role, handover }: Pick<SiteFacts, 'role' | 'handover'>): void {
+      const { as = null } = handover ?? {};
+      logger.info({ role, handover: as }, PARTS[as ?? 'settled']);
+    },
+
+    /** Of relays, which are few: the other end of one's tunnel has changed nodes, or this end has. */
+    detour({ gateway }: Remote, begins: boolean): void {
+      if (gateway.active?.underNat) return;
+      peer(gateway.name).info(begins ? 'goes by the node of before for now' : 'goes by the tunnel of the node of now');
     },
 
     turned(_steps: number): void {
@@ -179,6 +192,12 @@ const CHANGES = [
   { from: 'direct', to: 'punching', reason: 'direct-failed' },
   { from: 'direct', to: 'relayed', reason: 'direct-failed' },
 ] as const;
+
+const PARTS = {
+  former: "another node holds the gateway's tunnel now: this one's stand until it carries",
+  next: "holds the gateway's tunnel now, and goes by the node of before until it carries",
+  settled: 'part in the gateway',
+} as const;
 
 const OPENING_WORDS: Readonly<Record<OpeningMemory['phase'], string>> = {
   idle: 'no way is being opened',

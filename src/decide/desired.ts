@@ -3,6 +3,7 @@ import { hostPrefix, isIpv4, type Prefix } from '../model/address.js';
 import type { Relay, Site, SiteFacts } from '../model/facts.js';
 import type { Gateway } from '../model/gateway.js';
 import type { CarryItem, Item, PeerItem, ProbeItem, RouteItem, RuleItem } from '../model/item.js';
+import type { PublicKey } from '../model/key.js';
 import {
   type Devices,
   DIRECT_PORT,
@@ -19,7 +20,7 @@ import {
 import { OVERLAY } from '../model/overlay.js';
 import { isOnDemand } from './demand.js';
 import { ipsecPart } from './ipsec.js';
-import { gatewayMarks, memberItems, overlayItems } from './members.js';
+import { gatewayMarks, memberItems, onwardRule, overlayItems } from './members.js';
 import { type PathMemory, planeOf, wantsPeer } from './path.js';
 import { centralRelay, probeAddressOf } from './relations.js';
 import * as timing from './timing.js';
@@ -57,6 +58,7 @@ export function siteItems(site: SiteFacts): Item[] {
   }
   for (const family of [4, 6] as const) items.push(...familyRules(site, family));
   if (overlay !== null) items.push(...overlayItems(overlay, overlayMtu(site)));
+  if (site.handover?.as === 'former') items.push(onwardRule());
   // A set of relays that is not known yet would send the relays' own packets to the direct plane.
   if (site.synced || site.relays.length > 0) items.push(firewall(site, planes));
   return items;
@@ -108,7 +110,7 @@ function firewall(site: SiteFacts, planes: readonly Plane[]): Item {
     devices,
     byPolicy: site.onePlane,
     watchesTraffic: isOnDemand(site),
-    overlay: gatewayMarks(site.overlay, devices),
+    overlay: gatewayMarks(site, devices),
   };
 }
 
@@ -123,6 +125,7 @@ export function neighbourItems(
   endpoint: PeerItem['endpoint'],
   carrier: PeerItem['key'] = remote.key,
 ): Item[] {
+  const intervalMs = neighbourInterval(site);
   return [
     peer(site, 'relay', remote, endpoint),
     ...carries('relay', remote.gateway, carrier),
@@ -130,8 +133,8 @@ export function neighbourItems(
     ...probing(site, remote, {
       plane: 'relay',
       path: 'relay',
-      intervalMs: neighbourInterval(site),
-      fastIntervalMs: timing.PROBE_FAST_MS,
+      intervalMs,
+      fastIntervalMs: Math.min(intervalMs, timing.PROBE_FAST_MS),
       size: PROBE_SIZE,
       generation: 0,
     }),
@@ -152,7 +155,7 @@ export function remoteEdgeItems(site: SiteFacts, remote: Site, memory: PathMemor
   if (central === null && !direct) return [...items, ...remote.gateway.subnets.map(unreachable)];
   items.push(...pathRoutes(site, remote.gateway, path));
   if (central !== null) {
-    items.push(...carries('relay', remote.gateway, central.key));
+    if (candidate.carrier !== null) items.push(...carries('relay', remote.gateway, candidate.carrier));
     const intervalMs =
       path === 'relay' && site.scale <= timing.IDLE_PROBES_PER_S ? timing.PROBE_MS : idleInterval(site);
     const fastIntervalMs = fastInterval(memory, intervalMs);
@@ -167,6 +170,8 @@ export function remoteEdgeItems(site: SiteFacts, remote: Site, memory: PathMemor
 
 export interface Candidate {
   readonly now: number;
+  /** The central relay's peer that carries; null: there is no relay. */
+  readonly carrier: PublicKey | null;
   readonly target: PeerItem['endpoint'];
   /** The direct peer has a session. */
   readonly session: boolean;
@@ -220,6 +225,8 @@ function idleInterval(site: SiteFacts): number {
 
 /** pluto follows nobody who moves: a tunnel to a relay that is lost is to be noticed, and made anew, soon. */
 function neighbourInterval(site: SiteFacts): number {
+  if (site.handover?.as === 'next')
+    return Math.max(timing.HANDOVER_PROBE_MS, Math.ceil((site.scale / timing.HANDOVER_PROBES_PER_S) * 1000));
   return site.driver === 'libreswan' && site.role === 'edge' ? timing.PROBE_MS : idleInterval(site);
 }
 

@@ -66,7 +66,8 @@ function layerOf(item: Item): number {
     case 'carry':
       return 5;
     case 'rule':
-      return 8;
+      // What is sent on by the tunnels of before must find them before the path turns away from them.
+      return item.table === TABLES.former ? 3 : 8;
     case 'probe':
       return 9;
   }

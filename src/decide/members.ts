@@ -2,7 +2,7 @@
 import { type Ip, isIpv4, isUnicast, type Prefix } from '../model/address.js';
 import type { Overlay, Role, SiteFacts } from '../model/facts.js';
 import type { Gateway, SiteNode } from '../model/gateway.js';
-import type { FirewallItem, Item, RouteItem } from '../model/item.js';
+import type { FirewallItem, Item, RouteItem, RuleItem } from '../model/item.js';
 import { RULE_PRIORITY, TABLES, UNREACHABLE_METRIC } from '../model/names.js';
 import { OVERLAY, overlayAddress, overlayMac } from '../model/overlay.js';
 
@@ -53,18 +53,19 @@ export function overlayItems(overlay: Overlay, mtu: number): Item[] {
       { kind: 'fdb', device: OVERLAY.device, mac: overlayMac(node), destination: node },
       { kind: 'neighbour', device: OVERLAY.device, address: overlayAddress(node), mac: overlayMac(node) },
     ]),
-    {
-      kind: 'rule',
-      priority: RULE_PRIORITY.overlay,
-      family: 4,
-      table: TABLES.overlay,
-      source: null,
-      tos: 0,
-      fwmark: OVERLAY.mark,
-      icmp: false,
-    },
+    markRule('overlay', OVERLAY.mark),
     ...(gateway === null ? members.flatMap(memberRoutes) : [route(TABLES.overlay, EVERYWHERE, gateway, null)]),
   ];
+}
+
+/** What the gateway's nodes send on by the tunnels of the node that held them until a moment ago. */
+export function onwardRule(): RuleItem {
+  return markRule('former', OVERLAY.onwardMark);
+}
+
+function markRule(table: 'overlay' | 'former', fwmark: number): RuleItem {
+  const from = { source: null, tos: 0, fwmark, icmp: false } as const;
+  return { kind: 'rule', priority: RULE_PRIORITY[table], family: 4, table: TABLES[table], ...from };
 }
 
 /** What came out of a tunnel goes to the member by the overlay, as its answers come back: no way differs from the other. */
@@ -110,14 +111,18 @@ export function memberItems(site: SiteFacts, overlay: Overlay, mtu: number): Ite
     devices: [OVERLAY.device],
     byPolicy: false,
     watchesTraffic: false,
-    overlay: { device: OVERLAY.device, marks: [], source: site.probeAddress },
+    overlay: { device: OVERLAY.device, marks: [], handover: null, source: site.probeAddress },
   });
   return items;
 }
 
 /** On the gateway node, what of the firewall is for the members. */
-export function gatewayMarks(overlay: Overlay | null, devices: readonly string[]): FirewallItem['overlay'] {
-  return overlay === null ? null : { device: OVERLAY.device, marks: devices, source: null };
+export function gatewayMarks(
+  { overlay, handover }: Pick<SiteFacts, 'overlay' | 'handover'>,
+  devices: readonly string[],
+): FirewallItem['overlay'] {
+  if (overlay === null) return null;
+  return { device: OVERLAY.device, marks: devices, handover: handover?.as ?? null, source: null };
 }
 
 function route(table: number, prefix: Prefix, node: Ip, source: Ip | null): RouteItem {

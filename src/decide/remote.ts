@@ -9,7 +9,15 @@ import type { Deed } from '../model/step.js';
 import { pairName } from './backoff.js';
 import { askedUntil } from './demand.js';
 import { neighbourItems, peer as peerItem, remoteEdgeItems } from './desired.js';
-import { borrowPath, carrierOf, formerDirectItems, formerPeer, handoverWakeAt, nudge } from './handover.js';
+import {
+  carrierOf,
+  formerDirectItems,
+  formerRelayItems,
+  handoverWakeAt,
+  handoverWays,
+  hopOf,
+  nudge,
+} from './handover.js';
 import { natVerdict, openedOf, openingDeeds, openingOf, outsideItems } from './hard-nat.js';
 import { hasSession } from './health.js';
 import { onePlaneOf, privateIpOf } from './ipsec.js';
@@ -18,6 +26,7 @@ import { currentChoice, currentProbe, decidePath, newPath, type PathInput, type 
 import { globalAddress, lanAddress, placesToTry, placeToTry } from './places.js';
 import { holeFields } from './publish.js';
 import {
+  centralRelay,
   comesLast,
   comesToMapped,
   holdsBack,
@@ -50,6 +59,8 @@ export interface RemoteDecision {
   readonly complaint: string | null;
   /** Null but for edge to edge, and where the facts have none. */
   readonly opening: OpeningMemory | null;
+  /** What goes there is on another node's way for now ({@link handoverWays}). */
+  readonly detour: boolean;
 }
 
 const NOTHING: RemoteDecision = {
@@ -59,6 +70,7 @@ const NOTHING: RemoteDecision = {
   wakeAt: Number.POSITIVE_INFINITY,
   complaint: null,
   opening: null,
+  detour: false,
 };
 
 export function relationTo(site: SiteFacts, gateway: Gateway): Relation {
@@ -101,8 +113,10 @@ export function decideRemote(
     relation.kind === 'neighbour'
       ? decideNeighbour(site, relation.remote, relation.endpoint, facts, now)
       : decideEdge(site, relation.remote, memory ?? newPath(now), facts, now);
-  const wakeAt = Math.min(decision.wakeAt, handoverWakeAt(facts, now));
-  return { ...decision, items: borrowPath(site, facts, decision.items), wakeAt };
+  const next = relation.kind === 'neighbour' ? relation.remote : centralRelay(site.relays);
+  const { items, detour, ...ways } = handoverWays(site, next, hopOf(facts), decision.items, now);
+  const wakeAt = Math.min(decision.wakeAt, ways.wakeAt, handoverWakeAt(facts, now));
+  return { ...decision, items, detour, wakeAt };
 }
 
 function decideNeighbour(
@@ -112,9 +126,8 @@ function decideNeighbour(
   facts: RemoteFacts,
   now: number,
 ): RemoteDecision {
-  const carrier = carrierOf(site, remote, facts, now);
-  const items = neighbourItems(site, remote, endpoint, carrier);
-  if (carrier !== remote.key && facts.former) items.push(formerPeer('relay', remote, facts.former));
+  const items = neighbourItems(site, remote, endpoint, carrierOf(site, remote, facts, now));
+  items.push(...formerRelayItems(site, remote, facts, now));
   const { peer } = facts.relay;
   // An edge asks a relay, and not the other way: two that ask in step forget each other's answers.
   const nudged = remote.endpoint.underNat ? null : nudge(site, peerItem(site, 'relay', remote, endpoint), facts, now);
@@ -180,7 +193,9 @@ function decideEdge(
   const decision = decidePath(memory, input);
   const answeredInRow = currentProbe(decision.memory, facts.direct)?.answeredInRow ?? 0;
   const session = hasSession(facts.direct.peer, now);
-  const candidate = { now, target: input.target, session, answeredInRow, lingers: decision.lingers };
+  const central = centralRelay(site.relays);
+  const carrier = central === null ? null : carrierOf(site, central, hopOf(facts), now);
+  const candidate = { now, carrier, target: input.target, session, answeredInRow, lingers: decision.lingers };
   const items = remoteEdgeItems(site, remote, decision.memory, candidate);
   items.push(...formerDirectItems(site, remote, facts, items, now));
   items.push(...outsideItems(facts, items));
@@ -198,7 +213,7 @@ function decideEdge(
   const wakeAt = Math.min(decision.wakeAt, ...again);
   const said = opening === null ? [] : openingDeeds(remote, opening);
   const memories = { path: decision.memory, opening: opening?.memory ?? null };
-  return { items, deeds: [...said, ...deeds], wakeAt, complaint: null, ...memories };
+  return { ...NOTHING, items, deeds: [...said, ...deeds], wakeAt, ...memories };
 }
 
 function decideOpeningOf(site: SiteFacts, remote: Site, path: PathMemory, facts: RemoteFacts, now: number) {

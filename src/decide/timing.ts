@@ -44,12 +44,15 @@ export const UNANSWERED_PROBES = 10;
 export const LOST_IN_ROW = 3;
 /** Answers in a row that a direct plane needs before it carries traffic. */
 export const ANSWERS_NEEDED = 2;
-/**
- * The node that held its gateway's tunnel goes on as it was so long after the store named another; its tunnels, and remotes'
- * direct peers of it, stand a little longer.
- */
-export const HANDOVER_SWITCH_MS = 700;
-export const HANDOVER_HEARD_MS = 5_000;
+/** The tunnels of a node that held its gateway's, and remotes' peers of it, stand so long after the store named another. */
+export const HANDOVER_HEARD_MS = 10_000;
+/** A session that stands so long has the subnets at its other end too, though no probe was answered. */
+export const HANDOVER_SESSION_MS = 1_000;
+/** The node that holds the tunnel now asks for a session again after this, and then less often: {@link RE_ADD_MS}. */
+export const HANDOVER_ASK_MS = 250;
+/** Between its probes, of which the first answer turns traffic to its tunnel; and how many a second there are at most. */
+export const HANDOVER_PROBE_MS = 50;
+export const HANDOVER_PROBES_PER_S = 1_000;
 /** A remote's subnets stay with the peer of before no longer than this, if the one of now never has a session. */
 export const HANDOVER_MS = 30_000;
 /** How long a plane that failed must answer before it is trusted again: doubled at each failure, up to. */

@@ -38,8 +38,8 @@ export interface Overlay {
 
 /** A node's part is changing hands within its gateway. */
 export type Handover =
-  /** This node held the tunnel until a moment ago. */
-  | { readonly as: 'former' }
+  /** This node held the tunnel until a moment ago; now it is the node with this private address. */
+  | { readonly as: 'former'; readonly to: Ip }
   /** This node holds it since a moment ago; before it was the node with this private address. */
   | { readonly as: 'next'; readonly from: Ip; readonly since: number };
 
@@ -109,6 +109,8 @@ export interface RemoteFacts {
   readonly remotePath: Plane | null;
   /** Absent where the remote's active endpoint did not move. */
   readonly former?: Former;
+  /** Between edges: what is observed of the central relay itself. */
+  readonly central?: Pick<RemoteFacts, 'relay' | 'former'>;
   /** When its relay-plane peer was last made to ask for a session at once; absent: never. */
   readonly nudgedAt?: number;
   /** When there was traffic with it last, where that is watched; absent: never. */

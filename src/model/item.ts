@@ -56,6 +56,8 @@ export interface FirewallItem {
     readonly device: string;
     /** Mark what comes in by these devices; on a member none. */
     readonly marks: readonly string[];
+    /** The tunnel changes hands: this node had it, or has it now. */
+    readonly handover: 'former' | 'next' | null;
     /** On a member: what leaves by the overlay and is not from the own site's pods gets this source. */
     readonly source: Ip | null;
   } | null;

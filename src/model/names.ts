@@ -42,15 +42,15 @@ export const MTU_OVERHEAD = 80;
 
 /**
  * Routing tables: `path` is raven's and carries traffic, `direct` and `relay` carry the probes of one plane each, `overlay`
- * is raven's for the nodes of one gateway among themselves.
+ * is raven's for the nodes of one gateway among themselves, `former` is the tunnels of a node that gave its part away.
  */
-export const TABLES = { overlay: 9027, path: 9028, direct: 9029, relay: 9030 } as const;
+export const TABLES = { overlay: 9027, path: 9028, direct: 9029, relay: 9030, former: 9031 } as const;
 
 /**
  * Rule priorities. The tunnel's own packets leave by the main table before anything of ours can catch
- * them; 100 is raven's for {@link TABLES}.overlay; 101 is raven's for {@link TABLES}.path.
+ * them; 100 is raven's for {@link TABLES}.overlay, beside which `former` has its own mark; 101 is raven's for {@link TABLES}.path.
  */
-export const RULE_PRIORITY = { underlay: 97, direct: 98, relay: 99, overlay: 100, path: 101 } as const;
+export const RULE_PRIORITY = { underlay: 97, direct: 98, relay: 99, overlay: 100, former: 100, path: 101 } as const;
 
 /** Marks the tunnel's own packets. Clear of kube-proxy's bits 0x4000 and 0x8000 and of raven's 0x40. */
 export const TUNNEL_FWMARK = 0x1194;

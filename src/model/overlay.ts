@@ -11,6 +11,8 @@ export const OVERLAY = {
   overhead: 50,
   /** On the gateway node: marks what came out of a tunnel. */
   mark: 0x40,
+  /** On the node that was it until a moment ago: marks what the gateway's nodes send on by its tunnels. */
+  onwardMark: 0x41,
 } as const;
 
 const NET = 240;

@@ -34,7 +34,7 @@ export function firewallTransaction(item: FirewallItem, outside: Iterable<Outsid
   if (item.relays !== null) commands.push(...portRewriting(item, outside));
   const [relayDevice] = item.devices;
   if (item.relaying && relayDevice !== undefined) commands.push(...relaying(item, relayDevice));
-  if (item.overlay !== null) commands.push(...overlayRules(item, item.overlay));
+  if (item.overlay !== null) commands.push(...overlayRules(item, item.overlay), ...passing(item, item.overlay));
   if (item.watchesTraffic) commands.push(...watching(item.devices));
   return JSON.stringify({ nftables: commands });
 }
@@ -180,7 +180,8 @@ function cameOut({ byPolicy }: FirewallItem, devices: readonly string[]): Json {
  * overlay's table, and leaves for a member with the source that it came with. VXLAN routes its outer packet by the mark of
  * the inner one: it is taken off. On a member only pods have addresses that the other end accepts.
  */
-function overlayRules(item: FirewallItem, { device, marks, source }: NonNullable<FirewallItem['overlay']>): Json[] {
+function overlayRules(item: FirewallItem, overlay: NonNullable<FirewallItem['overlay']>): Json[] {
+  const { device, marks, handover, source } = overlay;
   const leaving = match(meta('oifname'), '==', device);
   const rules = [
     chain('unmark', { type: 'filter', hook: 'postrouting', prio: PRIORITY_LAST }),
@@ -188,9 +189,11 @@ function overlayRules(item: FirewallItem, { device, marks, source }: NonNullable
     chain('sources', { type: 'nat', hook: 'postrouting', prio: PRIORITY_SNAT + 1 }),
   ];
   if (marks.length > 0) {
+    const mark = (from: Json, value: number) => rule('mark', [from, { mangle: { key: meta('mark'), value } }]);
     rules.push(
       chain('mark', { type: 'filter', hook: 'prerouting', prio: PRIORITY_MANGLE }),
-      rule('mark', [cameOut(item, marks), { mangle: { key: meta('mark'), value: OVERLAY.mark } }]),
+      mark(cameOut(item, marks), OVERLAY.mark),
+      ...(handover === 'former' ? [mark(match(meta('iifname'), '==', device), OVERLAY.onwardMark)] : []),
       rule('sources', [leaving, { snat: { addr: field('ip', 'saddr') } }]),
     );
   } else if (source !== null) rules.push(rule('sources', [leaving, { snat: { addr: source } }]));
@@ -228,6 +231,24 @@ function watching(devices: readonly string[]): Json[] {
     rule('coming', notProbes),
     rule('coming', [match(meta('iifname'), '==', set(devices)), remember('saddr')]),
   ];
+}
+
+/**
+ * While the tunnel changes hands a node sees half of what it passes on for others: on a member that is the next to have the
+ * tunnel, before it knows, and on both nodes then; on a relay that of remotes too.
+ */
+function passing(item: FirewallItem, { device, marks, handover }: NonNullable<FirewallItem['overlay']>): Json[] {
+  const isMember = marks.length === 0;
+  if (!isMember && handover === null) return [];
+  const iif = meta('iifname');
+  const oif = { fib: { result: 'oifname', flags: ['daddr'] } };
+  const commands = [
+    chain('passing', { type: 'filter', hook: 'prerouting', prio: PRIORITY_RAW }),
+    rule('passing', [match(iif, '==', device), match(oif, '==', device), { notrack: null }]),
+  ];
+  if (!item.relaying || !item.localSubnets.some(isIpv4)) return commands;
+  const others = [field('ip', 'saddr'), field('ip', 'daddr')].map((end) => match(end, '!=', '@local'));
+  return [...commands, rule('passing', [match(iif, '==', set([...marks, device])), ...others, { notrack: null }])];
 }
 
 function add(what: string, body: Json, named = false): Json {

@@ -76,8 +76,8 @@ export class Prober {
     }
   }
 
-  /** The gateway and plane that an event is about; null for a target that is gone. */
-  subjectOf(event: Extract<NativeEvent, { type: 'probe' }>): { gateway: string; plane: Plane } | null {
+  /** What an event is about; null for a target that is gone. */
+  subjectOf(event: Extract<NativeEvent, { type: 'probe' }>): ProbeItem | null {
     return this.#byId.get(event.id)?.item ?? null;
   }
 

@@ -66,6 +66,7 @@ export class Rig {
       openings: this.openings,
       events: {
         opening: () => undefined,
+        detour: () => undefined,
         transition: () => undefined,
         failed: () => undefined,
         publish: (deed) => this.published.push(deed),

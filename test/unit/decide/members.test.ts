@@ -79,7 +79,12 @@ describe('the gateway node', () => {
       ['10.1.2.0/24 240.168.7.2', '10.1.9.0/24 240.168.7.2', '10.1.3.0/24 240.168.7.3'],
     );
     const firewall = items.find((item) => item.kind === 'firewall');
-    assert.deepEqual(firewall?.overlay, { device: 'raven0', marks: ['raven-wg0', 'raven-wg1'], source: null });
+    assert.deepEqual(firewall?.overlay, {
+      device: 'raven0',
+      marks: ['raven-wg0', 'raven-wg1'],
+      handover: null,
+      source: null,
+    });
   });
 
   it('gives an address that two nodes would have to the first', () => {

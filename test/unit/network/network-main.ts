@@ -36,18 +36,23 @@ const firewalls: Record<string, FirewallItem> = {
   gateway: firewall({
     localSubnets: [prefix('10.1.0.0/24')],
     devices: both,
-    overlay: { device: 'raven0', marks: both, source: null },
+    overlay: { device: 'raven0', marks: both, handover: 'former', source: null },
+  }),
+  'relay that is the next to have the tunnel': firewall({
+    relaying: true,
+    localSubnets: [prefix('10.200.1.0/24')],
+    overlay: { device: 'raven0', marks: ['raven-wg0'], handover: 'next', source: null },
   }),
   'relay by policy': firewall({ relaying: true, localSubnets: [prefix('10.200.1.0/24')], byPolicy: true }),
   'gateway by policy': firewall({
     localSubnets: [prefix('10.1.0.0/24')],
     byPolicy: true,
-    overlay: { device: 'raven0', marks: ['raven-wg0'], source: null },
+    overlay: { device: 'raven0', marks: ['raven-wg0'], handover: null, source: null },
   }),
   member: firewall({
     localSubnets: [prefix('10.1.0.0/24')],
     devices: ['raven0'],
-    overlay: { device: 'raven0', marks: [], source: ip('10.1.0.1') },
+    overlay: { device: 'raven0', marks: [], handover: null, source: ip('10.1.0.1') },
   }),
 };
 

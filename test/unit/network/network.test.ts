@@ -45,6 +45,7 @@ describe('the kernel, in a network namespace of its own', () => {
       gateway: ok,
       'relay by policy': ok,
       'gateway by policy': ok,
+      'relay that is the next to have the tunnel': ok,
       member: ok,
       changed: {
         same: true,
