@@ -1,6 +1,6 @@
 /**
  * A node, a NAT of the kernel's nftables and coturn, each in a network namespace of its own. Needs root, iproute2,
- * nftables and coturn.
+ * nftables, conntrack and coturn.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
@@ -80,9 +80,10 @@ export async function startCoturn(): Promise<() => Promise<void>> {
   };
 }
 
-/** A whole ruleset in place of the one before. */
+/** A whole ruleset in place of the one before, and nothing of what that one mapped: its ports would come again. */
 export async function load(rules: string, namespace: string = NAT): Promise<void> {
   await inside(namespace, 'nft', 'flush', 'ruleset');
+  await inside(namespace, 'conntrack', '--flush');
   if (rules === '') return;
   const nft = spawn('ip', ['netns', 'exec', namespace, 'nft', '-f', '-'], { stdio: ['pipe', 'inherit', 'inherit'] });
   const ended = new Promise((done) => nft.once('exit', done));

@@ -119,7 +119,6 @@ function suite(): void {
   it('no NAT, no profile; and it is in the text', async () => {
     await load('');
     assert.equal(await profile(), null);
-    // Not the ports of a case above, whose mappings the kernel still has.
     await load(counter(30_000, 400));
     const { stdout } = await runNetcheck(...node('netcheck-main.ts'));
     assert.match(stdout, /^Ports +sequential, step 1$/m);
