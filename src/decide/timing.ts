@@ -47,7 +47,7 @@ export const ANSWERS_NEEDED = 2;
 /** The tunnels of a node that held its gateway's, and remotes' peers of it, stand so long after the store named another. */
 export const HANDOVER_HEARD_MS = 10_000;
 /** A session that stands so long has the subnets at its other end too, though no probe was answered. */
-export const HANDOVER_SESSION_MS = 1_000;
+export const HANDOVER_SESSION_MS = 400;
 /** The node that holds the tunnel now asks for a session again after this, and then less often: {@link RE_ADD_MS}. */
 export const HANDOVER_ASK_MS = 250;
 /** Between its probes, of which the first answer turns traffic to its tunnel; and how many a second there are at most. */
