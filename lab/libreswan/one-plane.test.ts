@@ -143,11 +143,13 @@ test('pluto ends under traffic, by itself or killed: back by itself, and no pack
   const end = [() => whack(a, '--shutdown'), async () => a.killPluto()];
   for (const act of end) {
     const pid = a.plutoPid;
+    const before = await spis(a);
     await act();
     await lab.waitFor(() => a.plutoPid !== null && a.plutoPid !== pid, { what: 'another pluto', timeoutMs: LONG_MS });
     await heard(pings, 'the pods reach each other again');
-    // In and out, to the relay's subnet and to the other edge's: what the pluto before has left there goes.
-    await lab.waitFor(async () => (await spis(a)).length === 4, { what: 'one pair of SAs each', timeoutMs: LONG_MS });
+    // In and out, to the relay's subnet and to the other edge's. What the pluto before has left there goes.
+    const isNew = (found: readonly string[]) => found.length === 4 && !found.some((spi) => before.includes(spi));
+    await lab.waitFor(async () => isNew(await spis(a)), { what: 'a pair of SAs each, and new', timeoutMs: LONG_MS });
   }
   await pings.stop();
   const { tunnel, clear } = await seen();
