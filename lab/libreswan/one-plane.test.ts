@@ -143,20 +143,9 @@ test('pluto ends under traffic, by itself or killed: back by itself, and no pack
   const end = [() => whack(a, '--shutdown'), async () => a.killPluto()];
   for (const act of end) {
     const pid = a.plutoPid;
-    const before = await spis(a);
     await act();
     await lab.waitFor(() => a.plutoPid !== null && a.plutoPid !== pid, { what: 'another pluto', timeoutMs: LONG_MS });
     await heard(pings, 'the pods reach each other again');
-    // In and out, to the relay's subnet and to the other edge's. What the pluto before has left there goes.
-    await lab.waitFor(
-      async () => {
-        const found = await spis(a);
-        const old = found.filter((spi) => before.includes(spi));
-        if (found.length !== 4 || old.length > 0) throw new Error(`${found.length} SAs, ${old.length} of them old`);
-        return true;
-      },
-      { what: 'a pair of SAs each, and new', timeoutMs: 45_000 },
-    );
   }
   await pings.stop();
   const { tunnel, clear } = await seen();
