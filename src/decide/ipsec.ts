@@ -73,7 +73,7 @@ export function onePlaneOf(site: SiteFacts, remote: Site): OnePlane | null {
   }
   if (relay === null || isCorax(relay)) return null;
   return {
-    reason: "the central relay is raven-agent's: with libreswan that leaves one plane",
+    reason: "the central relay is raven-agent's, or has not said otherwise yet: with libreswan that leaves one plane",
     remedy: 'corax on the central relay',
   };
 }
