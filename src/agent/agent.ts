@@ -4,17 +4,16 @@ import { isOnDemand } from '../decide/demand.js';
 import { NodeAddresses } from '../decide/node-addresses.js';
 import { CoraxError } from '../errors.js';
 import type { HostPort, Ip } from '../model/address.js';
-import type { SiteFacts, Underlay } from '../model/facts.js';
+import type { SiteFacts } from '../model/facts.js';
 import { DRIVER_DEVICES } from '../model/names.js';
 import { portsOf } from '../model/nat-profile.js';
 import type { OpeningToken } from '../model/opening.js';
 import { OVERLAY } from '../model/overlay.js';
 import { parseStunServer, type StunServer } from '../nat/servers.js';
 import type { NativeEvent } from '../native.js';
-import { Network, type NodeAddress } from '../network/network.js';
+import { Network } from '../network/network.js';
 import { Opener } from '../probe/opener.js';
 import { Prober } from '../probe/prober.js';
-import { Slices } from '../store/slices.js';
 import type { StoreBatch } from '../store/store.js';
 import type { DriverProblem } from '../tunnel/driver.js';
 import { VERSION } from '../version.js';
@@ -23,6 +22,7 @@ import { Failures } from './failures.js';
 import { Gateways } from './gateways.js';
 import { HandingOver } from './handover.js';
 import { Handshakes, tapHandshakes } from './handshakes.js';
+import { Intake } from './intake.js';
 import { Loop } from './loop.js';
 import { NatFacts } from './nat-facts.js';
 import { Observer } from './observer.js';
@@ -33,8 +33,9 @@ import { protectedAddresses, sameAddresses, serverAddresses } from './protected.
 import { Publisher, type PublishFailure } from './publisher.js';
 import { Remotes } from './remotes.js';
 import { isOpenings, Rendezvous } from './rendezvous.js';
-import { chooseProbeAddress, isCentral, sameForRemotes, siteFacts } from './site.js';
+import { isCentral, sameForRemotes, siteFacts } from './site.js';
 import type { Story } from './story.js';
+import { Surroundings } from './surroundings.js';
 import { TrafficWatch } from './traffic.js';
 import { SITE, World } from './world.js';
 
@@ -50,7 +51,6 @@ export class Agent {
   readonly #stun: readonly StunServer[];
   readonly #parts: AgentParts;
   readonly #story: Story;
-  readonly #network: Network;
   readonly #prober: Prober;
   readonly #rendezvous: Rendezvous;
   readonly #executor: Executor;
@@ -60,16 +60,11 @@ export class Agent {
   readonly #publisher: Publisher;
   readonly #loop: Loop;
   readonly #handingOver = new HandingOver(() => this.#refresh());
-  #underlay: Underlay | null = null;
-  #router: Ip | null = null;
-  #held: NodeAddress[] = [];
-  #rejectedProbeAddress: Ip | null = null;
+  readonly #surroundings: Surroundings;
+  readonly #intake: Intake;
   #servers: ReadonlyMap<Ip, string> = new Map();
   #protected: ReadonlyMap<Ip, string> = new Map();
   #site: SiteFacts;
-  /** The first batch while it is being taken, and those that came meanwhile. */
-  #first: Promise<void> | null = null;
-  readonly #early: StoreBatch[] = [];
 
   constructor(parts: AgentParts, story: Story, fault: Fault | null) {
     const { config, engine, driver, store } = parts;
@@ -78,9 +73,11 @@ export class Agent {
     this.#config = config;
     this.#stun = config.stun.map(parseStunServer);
     this.#story = story;
-    this.#network = new Network(engine);
+    const network = new Network(engine);
+    this.#surroundings = new Surroundings(network);
     const nodeAddresses = config.forwardNodeIp ? new NodeAddresses() : null;
     this.gateways = new Gateways(config.node, this.remotes, driver.name, nodeAddresses);
+    this.#intake = new Intake(this.gateways, (batch, changed) => this.#took(batch, changed));
     this.#prober = new Prober(engine);
     const opener = new Opener(engine, (token) => void this.#sample(token));
     const openings = new Openings();
@@ -93,7 +90,7 @@ export class Agent {
       failed: story.trouble,
       worked: story.overcome,
     });
-    const adapters = { engine, driver, network: this.#network, prober: this.#prober, opener };
+    const adapters = { engine, driver, network, prober: this.#prober, opener };
     this.#executor = new Executor(adapters, story.applied, fault);
     this.nat = new NatFacts(this.#stun, engine, {
       changed: (report) => {
@@ -143,7 +140,7 @@ export class Agent {
     this.#handshakes = new Handshakes(this.remotes, { answered: story.shookHands, ended: story.handshakeEnded });
     this.#observer = new Observer({
       driver,
-      network: this.#network,
+      network,
       prober: this.#prober,
       remotes: this.remotes,
       world: this.world,
@@ -163,7 +160,7 @@ export class Agent {
       worked: story.overcome,
     });
     this.#traffic = new TrafficWatch({
-      network: this.#network,
+      network,
       remotes: this.remotes,
       holderOf: (ip) => this.gateways.holderOf(ip),
       watched: () => this.world.watchesTraffic,
@@ -185,7 +182,7 @@ export class Agent {
     await this.#observer.adopt();
     this.gateways.adopt(this.world.carried());
     await this.#lookAtNetwork();
-    await this.#parts.store.start((batch) => this.#onBatch(batch));
+    await this.#parts.store.start((batch) => this.#intake.take(batch));
     this.nat.start();
     this.#observer.start();
     this.#traffic.start();
@@ -202,7 +199,7 @@ export class Agent {
     this.#publisher.stop();
     const { store } = this.#parts;
     await Promise.all([this.nat.stop(), this.portMapper.stop(), this.#traffic.stop(), this.#observer.stop()]);
-    await Promise.all([store.stop(), this.#first]);
+    await Promise.all([store.stop(), this.#intake.settled()]);
     await this.#loop.stop();
     this.#parts.driver.stop?.();
   }
@@ -224,23 +221,6 @@ export class Agent {
   /** An edge that shook hands may have done so from another hole. */
   #onAnswered(): void {
     if (this.#site.role === 'relay') this.#observer.lookSoon();
-  }
-
-  #onBatch(batch: StoreBatch): void {
-    if (this.#first !== null) this.#early.push(batch);
-    else if (this.gateways.synced) this.#took(batch, this.gateways.take(batch));
-    else this.#first = this.#takeFirst(batch);
-  }
-
-  /** All that there are, at once: in slices, for as long as nothing is decided from them. */
-  async #takeFirst(batch: StoreBatch): Promise<void> {
-    const slices = new Slices();
-    const pieces = this.gateways.taking(batch);
-    let piece = pieces.next();
-    for (; !piece.done; piece = pieces.next()) await slices.pause();
-    this.#first = null;
-    this.#took(batch, piece.value);
-    for (const early of this.#early.splice(0)) this.#onBatch(early);
   }
 
   #took(batch: StoreBatch, changed: ReadonlySet<string>): void {
@@ -266,7 +246,7 @@ export class Agent {
   /** Gathers the facts about the node anew and marks those for whom they changed. */
   #refresh(): void {
     // It is gathered when they are taken.
-    if (this.#first !== null) return;
+    if (this.#intake.begins) return;
     this.#protect();
     const before = this.#site;
     this.#site = this.#gather();
@@ -275,12 +255,12 @@ export class Agent {
     if (role !== before.role || handover?.as !== before.handover?.as) this.#story.part(this.#site);
     if (this.#site.synced !== before.synced || !sameForRemotes(before, this.#site)) this.#loop.markAll();
     else this.#loop.mark(SITE);
-    if (this.#site.synced) this.portMapper.follow(this.#site.role === 'edge' ? this.#router : null);
+    if (this.#site.synced) this.portMapper.follow(this.#site.role === 'edge' ? this.#surroundings.router : null);
     this.nat.needHole(this.#site.role === 'edge' && this.#site.relays.length === 0 && this.#site.synced);
   }
 
   #protect(): void {
-    const addresses = protectedAddresses(this.#servers, this.#underlay);
+    const addresses = protectedAddresses(this.#servers, this.#surroundings.underlay);
     if (sameAddresses(addresses, this.#protected)) return;
     this.#protected = addresses;
     for (const name of this.gateways.protect(addresses)) this.#told(name);
@@ -299,8 +279,8 @@ export class Agent {
       relays: this.gateways.relays,
       remoteEdges: this.gateways.remoteEdges,
       relayEndpoints: this.#relayEndpoints(),
-      underlay: this.#underlay,
-      probeAddress: chooseProbeAddress(own, this.#config.node, this.#held, this.#rejectedProbeAddress),
+      underlay: this.#surroundings.underlay,
+      probeAddress: this.#surroundings.probeAddress(own, this.#config.node),
       nat: this.nat.report,
       ports: portsOf(this.nat.profile),
       profiling: this.nat.profiling,
@@ -323,14 +303,11 @@ export class Agent {
   }
 
   async #lookAtNetwork(): Promise<void> {
-    const before = JSON.stringify([this.#underlay, this.#held, this.#router]);
-    this.#underlay = await this.#network.underlay();
-    this.#held = await this.#network.nodeAddresses();
-    this.#router = await this.#network.router();
+    const isOther = await this.#surroundings.look();
     await this.#checkProbeAddress();
     await this.#tapHandshakes();
     await this.#rendezvous.open(this.#site);
-    if (JSON.stringify([this.#underlay, this.#held, this.#router]) === before) return;
+    if (!isOther) return;
     this.nat.kick();
     this.portMapper.kick();
     this.#refresh();
@@ -339,22 +316,19 @@ export class Agent {
   /** Nothing but what is measured depends on it. */
   async #tapHandshakes(): Promise<void> {
     const { engine, driver } = this.#parts;
-    await tapHandshakes(engine, driver.name, this.#underlay?.device ?? null).then(
+    await tapHandshakes(engine, driver.name, this.#surroundings.underlay?.device ?? null).then(
       () => this.#story.overcome('handshake tap'),
       (error: unknown) => this.#story.trouble('handshake tap', error),
     );
   }
 
-  /** One that no device of the node's own holds must be delivered here all the same, once it is set on ours. */
   async #checkProbeAddress(): Promise<void> {
     const { probeAddress } = this.#site;
-    if (probeAddress === null || this.#held.some((address) => address.ip === probeAddress)) return;
+    if (probeAddress === null) return;
     const isSet = [this.world.devices.relay, OVERLAY.device].some((device) =>
       this.world.observed.has(`address ${device} ${probeAddress}`),
     );
-    if (!isSet) return;
-    if (await this.#network.isLocal(probeAddress)) return;
-    this.#rejectedProbeAddress = probeAddress;
+    if (!(await this.#surroundings.rejects(probeAddress, isSet))) return;
     this.#story.trouble('probe address', new Error(`${probeAddress} is not delivered on this node: no probes`));
     this.#refresh();
   }

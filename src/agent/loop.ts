@@ -5,7 +5,7 @@
 
 import { performance } from 'node:perf_hooks';
 import { siteItems } from '../decide/desired.js';
-import { order as orderItems } from '../decide/diff.js';
+import { orderSteps } from '../decide/diff.js';
 import { adoptedPath, type PathMemory } from '../decide/path.js';
 import { ownFields } from '../decide/publish.js';
 import { centralRelay } from '../decide/relations.js';
@@ -131,7 +131,7 @@ export class Loop {
     for (let from = 0; from < Math.max(1, owners.length); from += REMOTES_PER_SLICE) {
       const slice = owners.slice(from, from + REMOTES_PER_SLICE);
       const steps = slice.flatMap((owner) => this.#attempt(site, owner, now));
-      done += await this.#act(ordered(this.#allowed(site, steps)), tick);
+      done += await this.#act(orderSteps(this.#allowed(site, steps)), tick);
       await new Promise((resolve) => setImmediate(resolve));
     }
     // What was found and nobody asks for may be asked for by what could not be read.
@@ -346,25 +346,4 @@ function isMissingPeer(step: Doable, world: World, adding: ReadonlySet<ItemKey>)
   if (step.op !== 'put' || step.item.kind !== 'carry') return false;
   const key = `peer ${step.item.plane} ${step.item.peer}`;
   return !world.observed.has(key) && !adding.has(key);
-}
-
-/** All owners' steps in one order, in which nothing is relied on before it is there; deeds between puts and deletes. */
-function ordered(steps: readonly Step[]): Step[] {
-  const items: ItemStep[] = [];
-  const deeds: Step[] = [];
-  for (const step of steps) {
-    if ('item' in step) items.push(step);
-    else deeds.push(step);
-  }
-  return interleave(items, deeds);
-}
-
-function interleave(items: readonly ItemStep[], deeds: readonly Step[]): Step[] {
-  const sorted = orderItems([...items]);
-  const firstPeer = sorted.findIndex((step) => step.op === 'delete' || step.item.kind === 'peer');
-  const at = firstPeer < 0 ? sorted.length : firstPeer;
-  const punches = deeds.filter((deed) => deed.op !== 're-add' && deed.op !== 'aim');
-  const peerDeeds = deeds.filter((deed) => deed.op === 're-add' || deed.op === 'aim');
-  // The own NAT is opened before the peer that uses the opening is added; peers that stand are dealt with last.
-  return [...sorted.slice(0, at), ...punches, ...sorted.slice(at), ...peerDeeds];
 }

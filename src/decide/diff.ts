@@ -1,7 +1,7 @@
 /** From what is in force and what ought to be to the steps between. */
 import { type Item, type ItemKey, keyOf, sameItem } from '../model/item.js';
 import { TABLES } from '../model/names.js';
-import type { ItemStep } from '../model/step.js';
+import type { ItemStep, Step } from '../model/step.js';
 
 /**
  * Steps for one owner's items, in an order in which traffic never finds a gap: what is relied on comes
@@ -71,4 +71,25 @@ function layerOf(item: Item): number {
     case 'probe':
       return 9;
   }
+}
+
+/** All owners' steps in one order, in which nothing is relied on before it is there; deeds between puts and deletes. */
+export function orderSteps(steps: readonly Step[]): Step[] {
+  const items: ItemStep[] = [];
+  const deeds: Step[] = [];
+  for (const step of steps) {
+    if ('item' in step) items.push(step);
+    else deeds.push(step);
+  }
+  return interleave(items, deeds);
+}
+
+function interleave(items: readonly ItemStep[], deeds: readonly Step[]): Step[] {
+  const sorted = order([...items]);
+  const firstPeer = sorted.findIndex((step) => step.op === 'delete' || step.item.kind === 'peer');
+  const at = firstPeer < 0 ? sorted.length : firstPeer;
+  const punches = deeds.filter((deed) => deed.op !== 're-add' && deed.op !== 'aim');
+  const peerDeeds = deeds.filter((deed) => deed.op === 're-add' || deed.op === 'aim');
+  // The own NAT is opened before the peer that uses the opening is added; peers that stand are dealt with last.
+  return [...sorted.slice(0, at), ...punches, ...sorted.slice(at), ...peerDeeds];
 }
