@@ -111,10 +111,12 @@ export class Watcher {
       );
       assert.ok((await this.#one(`sum(corax_path_transitions_total{instance="${edge}",from="direct"})`)) >= 1);
       const path = `corax_peer_path{instance="${edge}",peer="${this.#other(edge)}",path="direct"}`;
-      assert.equal(await this.#one(`changes(${path}[10m])`), 2, 'there and back');
+      // There and back: more than once where the machine starved a probe or two meanwhile.
+      const changes = await this.#one(`changes(${path}[10m])`);
+      assert.ok(changes >= 2 && changes % 2 === 0, `${changes} changes`);
       await this.#until('it is recorded', async () => {
         const recorded = path.replace('corax_peer_path', 'corax:peer_path:changes15m');
-        assert.equal(await this.#one(recorded), 2);
+        assert.equal(await this.#one(recorded), changes);
       });
     }
     await this.#until('the direct plane loses all', async () => {
