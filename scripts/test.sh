@@ -36,8 +36,8 @@ case $lane in
     ;;
   all)
     lanes='test/unit test/repo test/native test/kube test/libreswan test/deploy test/metrics test/lab test/hardnat test/cluster test/bench'
-    # Of what is played again and again in the labs (libreswan's pairs, deaths between two steps, agents that tell
-    # their NAT) a part; `libreswan`, `lab` and `full` have the whole.
+    # Of what is played again and again in the labs (pairs of NATs in both orders, libreswan's pairs, deaths
+    # between two steps, agents that tell their NAT) a part; `libreswan`, `lab` and `full` have the whole.
     export CORAX_LAB_BRIEF=1
     ;;
   *)
