@@ -1,10 +1,9 @@
 /** The agent's own work, on this clock. */
-
 import { trafficBegins } from '../agent/demand.js';
 import { byCorax, byPromClient, scrapedPeer } from '../agent/scraped.js';
 import { edgeWith, holesMove, relayWith, start, subnetsChange } from '../agent/work.js';
 import { PROM_CLIENT, type Task } from '../model.js';
-import { millisecondsSince, settle } from './contender.js';
+import { settle, timed } from './contender.js';
 
 export async function agentTask({ what, scale, times }: Task): Promise<number[]> {
   const values: number[] = [];
@@ -30,15 +29,5 @@ export async function agentTask({ what, scale, times }: Task): Promise<number[]>
 /** All that is said of so many peers, as text. */
 export async function scrapeTask(who: string, peers: number, times: number): Promise<number[]> {
   const all = Array.from({ length: peers }, (_, index) => scrapedPeer(`gw-${index}`, index));
-  const scrape = who === PROM_CLIENT ? byPromClient(all) : byCorax(all);
-  const taken: number[] = [];
-  // Code that runs for the first time is slow.
-  await scrape();
-  for (let time = 0; time < times; time++) {
-    await settle();
-    const start = process.hrtime.bigint();
-    await scrape();
-    taken.push(millisecondsSince(start));
-  }
-  return taken;
+  return timed(times, who === PROM_CLIENT ? byPromClient(all) : byCorax(all));
 }

@@ -28,3 +28,16 @@ export async function settle(): Promise<void> {
   gc();
   await delay(SETTLE_MS);
 }
+
+/** Milliseconds of each time, after one that does not count: code that runs for the first time is slow. */
+export async function timed(times: number, act: () => Promise<unknown>): Promise<number[]> {
+  const taken: number[] = [];
+  await act();
+  for (let time = 0; time < times; time++) {
+    await settle();
+    const start = process.hrtime.bigint();
+    await act();
+    taken.push(millisecondsSince(start));
+  }
+  return taken;
+}

@@ -3,24 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '#src/native.js';
 import { run, spawnBound, stopProcess } from '../../lab/process.js';
 import { byCorax, scrapedPeer } from '../agent/scraped.js';
-import { millisecondsSince, settle } from './contender.js';
+import { timed } from './contender.js';
 import { DEVICE } from './device.js';
 
 const PORT = 9586;
 const PATIENCE_MS = 60_000;
-
-async function timed(times: number, scrape: () => Promise<void>): Promise<number[]> {
-  const taken: number[] = [];
-  // Code that runs for the first time is slow.
-  await scrape();
-  for (let time = 0; time < times; time++) {
-    await settle();
-    const start = process.hrtime.bigint();
-    await scrape();
-    taken.push(millisecondsSince(start));
-  }
-  return taken;
-}
 
 /** The agent reads the device once a second, and a scrape only renders; here both count. */
 export async function scrapeByCorax(engine: Engine, peers: number, times: number): Promise<number[]> {
