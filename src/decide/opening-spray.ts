@@ -1,5 +1,6 @@
 /** The part of the end that looks for the other's ports: it answers. */
-import { openingId, type PortRange, type Refusal, type RendezvousMessage } from '../model/opening.js';
+import { openingId, type Refusal, type RendezvousMessage } from '../model/opening.js';
+import { type PortRange, sizeOf } from '../model/ports.js';
 import { SPRAY_PROBES } from './opening-size.js';
 import type { Heard, OpeningTurn } from './opening-turn.js';
 import { REFUSED } from './opening-words.js';
@@ -59,7 +60,7 @@ function spray(turn: OpeningTurn, token: string, ports: PortRange): void {
   const { hole, allowance } = turn.input;
   if (hole === null) return;
   if (turn.memory.token !== '') turn.acts.push({ op: 'end-opening', token: turn.memory.token });
-  const count = Math.min(SPRAY_PROBES, allowance.probes, ports.last - ports.first + 1);
+  const count = Math.min(SPRAY_PROBES, allowance.probes, sizeOf(ports));
   turn.acts.push({ op: 'spray', token, to: hole, ports, count });
   turn.enter('spraying', { token, opened: null });
 }

@@ -18,8 +18,9 @@ export class OpeningTurn {
     const { now, fingerprint, theirs } = input;
     const nextTryAt = memory.nextTryAt > now + 2 * timing.LAST_PAUSE_MS ? now : memory.nextTryAt;
     this.#anew = memory.fingerprint !== fingerprint;
-    const fresh = { fingerprint, failures: 0, nextTryAt: this.#firstTryAt(), failure: null, answered: false };
-    const begun = this.#anew ? fresh : { nextTryAt };
+    const begun = this.#anew
+      ? { fingerprint, failures: 0, nextTryAt: this.#firstTryAt(), failure: null, answered: false }
+      : { nextTryAt };
     this.memory = { ...memory, ...begun, theirs };
   }
 

@@ -3,8 +3,8 @@
  * the sequence stands is told from a mapping that was made just before.
  */
 import type { NatPorts } from '../model/nat-profile.js';
-import type { PortRange } from '../model/opening.js';
-import { ALL_PORTS, SPRAY_PROBES } from './opening-size.js';
+import { ALL_PORTS, type PortRange, sizeOf } from '../model/ports.js';
+import { SPRAY_PROBES } from './opening-size.js';
 
 /** Mappings of a prediction: others' may come in between, and the range may end among them. */
 export const PREDICTED_SOCKETS = 16;
@@ -26,7 +26,7 @@ export function sequenceOf(ports: NatPorts | null): PortSequence | null {
   const { step, between } = ports;
   const range = ports.ports ?? ALL_PORTS;
   // No more than a quarter of a block, for its other flows' sake and because it wraps.
-  const quarter = Math.max(1, Math.floor((range.last - range.first + 1) / Math.abs(step) / 4));
+  const quarter = Math.max(1, Math.floor(sizeOf(range) / Math.abs(step) / 4));
   const sockets = Math.min(PREDICTED_SOCKETS, quarter);
   if (sockets * Math.abs(step) > SPRAY_PROBES) return null;
   return { step, between: between ?? 0, range, sockets };

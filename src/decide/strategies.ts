@@ -4,8 +4,9 @@
  */
 import type { NatType } from '../model/nat.js';
 import type { NatPorts } from '../model/nat-profile.js';
-import type { OpeningRole, PortRange } from '../model/opening.js';
-import { ALL_PORTS, FAN_SOCKETS, SPRAY_PROBES } from './opening-size.js';
+import type { OpeningRole } from '../model/opening.js';
+import { ALL_PORTS, type PortRange, sizeOf } from '../model/ports.js';
+import { FAN_SOCKETS, SPRAY_PROBES } from './opening-size.js';
 import { bothPredictedOdds, nextWindowSize, type PortSequence, predictedOdds, sequenceOf } from './prediction.js';
 import { describeNat, pairVerdict } from './relations.js';
 
@@ -134,10 +135,6 @@ function describe([best, next]: readonly Plan[], whose: string): string {
   if (best?.kind !== 'predicted') return `probes find a way in ${percent(best?.odds ?? 0)} of tries`;
   const told = `the next port of ${whose} can be told, and ${best.probes} probes find a way in ${percent(best.odds)} of tries`;
   return next === undefined ? told : `${told}, else ${next.probes} in ${percent(next.odds)}`;
-}
-
-function sizeOf({ first, last }: PortRange): number {
-  return last - first + 1;
 }
 
 function percent(odds: number): string {

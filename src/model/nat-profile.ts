@@ -1,5 +1,6 @@
 /** How a NAT gives out addresses and ports, and for how long (RFC 4787 4): what a mapping to come will look like. */
 import type { HostPort, Ip } from './address.js';
+import type { PortRange } from './ports.js';
 
 /**
  * RFC 4787 4.2: the port that a new mapping gets. Port-preserving: the inside port itself. Sequential: the last one
@@ -16,12 +17,6 @@ export type Pooling = (typeof POOLINGS)[number];
 export interface MappingSample {
   readonly localPort: number;
   readonly mapped: HostPort;
-}
-
-/** Both ends included. */
-export interface PortSpan {
-  readonly first: number;
-  readonly last: number;
 }
 
 /** Where the time-out of an idle mapping lies, in seconds: it lived so long, and was gone after so long. */
@@ -50,7 +45,7 @@ export interface NatProfile {
   /** Of sequential ports: how many mappings of others came between two of ours, nine times in ten at most so many. */
   readonly between: number | null;
   /** Where the ports lie, as far as they show it; null where they show nothing (a sequence that has not wrapped). */
-  readonly ports: PortSpan | null;
+  readonly ports: PortRange | null;
   /** The ports are a part of a public address's, as a carrier's NAT gives each subscriber (RFC 7422); null: unknown. */
   readonly block: boolean | null;
   /** Null with less than two mappings. */

@@ -4,12 +4,7 @@
  */
 import type { HostPort, Ip } from './address.js';
 import type { NatPorts } from './nat-profile.js';
-
-/** Both ends included. */
-export interface PortRange {
-  readonly first: number;
-  readonly last: number;
-}
+import type { PortRange } from './ports.js';
 
 /** `fan`: behind the NAT whose ports are to be found; `spray`: the other end, which looks for them. */
 export type OpeningRole = 'fan' | 'spray';

@@ -1,5 +1,6 @@
 /** A NAT's profile in words, for the terminal. */
-import type { MappingLifetime, NatProfile, PortSpan } from './nat-profile.js';
+import type { MappingLifetime, NatProfile } from './nat-profile.js';
+import { type PortRange, sizeOf } from './ports.js';
 
 /** "sequential, step 1, in a block of 512 ports (10240–10751)" */
 export function portWords(profile: Omit<NatProfile, 'latest' | 'addresses'>): string {
@@ -13,8 +14,8 @@ export function portWords(profile: Omit<NatProfile, 'latest' | 'addresses'>): st
   return parts.join(', ');
 }
 
-function rangeWords({ first, last }: PortSpan, block: boolean | null): string {
-  const what = `${last - first + 1} ports (${first}–${last})`;
+function rangeWords(range: PortRange, block: boolean | null): string {
+  const what = `${sizeOf(range)} ports (${range.first}–${range.last})`;
   return block === true ? `in a block of about ${what}` : `of about ${what}`;
 }
 

@@ -1,9 +1,8 @@
 /** From the mappings that fresh sockets got to how the NAT gives them out (RFC 4787 4.1, 4.2). Pure. */
 import type { Ip } from '../model/address.js';
-import type { MappingSample, NatPorts, NatProfile, PortSpan } from '../model/nat-profile.js';
+import type { MappingSample, NatPorts, NatProfile } from '../model/nat-profile.js';
+import { ALL_PORTS, type PortRange, sizeOf } from '../model/ports.js';
 
-/** What a NAT may give out: not the well-known ports (RFC 4787 4.2.1, REQ-3). */
-const ALL_PORTS: PortSpan = { first: 1_024, last: 65_535 };
 /** A finding that chance makes less often than this is believed. */
 const BY_CHANCE = 1e-3;
 /** A larger one would leave a public address for fewer than eight subscribers: no carrier shares it so. */
@@ -124,7 +123,7 @@ function commonStep(steps: readonly number[]): number {
  * A sequence that wraps leaves by one end of its range and comes in by the other. Null where it never did, or where
  * what looks like it happened elsewhere: two counters, or answers out of order.
  */
-function spanOfWraps(ports: Run, wraps: Steps['wraps'], sign: 1 | -1, slack: number): PortSpan | null {
+function spanOfWraps(ports: Run, wraps: Steps['wraps'], sign: 1 | -1, slack: number): PortRange | null {
   if (wraps.length === 0) return null;
   const [first, last] = [Math.min(...ports), Math.max(...ports)];
   const [enter, leave] = sign > 0 ? [first, last] : [last, first];
@@ -145,10 +144,6 @@ function randomPorts(ports: Run): NatPorts {
   const small = sizeOf({ first, last }) <= LARGEST_BLOCK;
   const block = small && byChance > BY_CHANCE ? null : small;
   return { assignment: 'random', step: null, between: null, ports: { first, last }, block };
-}
-
-function sizeOf({ first, last }: PortSpan): number {
-  return last - first + 1;
 }
 
 function quantile(values: readonly number[], fraction: number): number {

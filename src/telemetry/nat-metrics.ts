@@ -1,6 +1,7 @@
 /** The NAT that this node is behind, and how it gives out ports. */
 import { Gauge, type Registry } from 'prom-client';
 import type { NatProfile } from '../model/nat-profile.js';
+import { sizeOf } from '../model/ports.js';
 
 export interface NatInfo {
   readonly type: string;
@@ -44,7 +45,7 @@ export function natGauges(registry: Registry) {
     setNatProfile(profile: NatProfile | null): void {
       profileInfo.reset();
       lifetime.reset();
-      ports.set(profile?.ports ? profile.ports.last - profile.ports.first + 1 : 0);
+      ports.set(profile?.ports ? sizeOf(profile.ports) : 0);
       if (profile === null) return;
       const { assignment, pooling, block } = profile;
       const labels = { port_assignment: assignment ?? 'unknown', pooling: pooling ?? 'unknown' };

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { allowance, FOR_ALL, PER_REMOTE, recent, type Spending } from '#src/decide/budget.js';
-import { ALL_PORTS, SPRAY_PROBES } from '#src/decide/opening-size.js';
+import { SPRAY_PROBES } from '#src/decide/opening-size.js';
 import { birthdayOdds, bothHardOdds, fanFor, type NatEnd, strategiesFor } from '#src/decide/strategies.js';
 import { NAT_TYPES, type NatType } from '#src/model/nat.js';
 import type { NatPorts } from '#src/model/nat-profile.js';
+import { ALL_PORTS } from '#src/model/ports.js';
 import { aBlock, aSequence, RANDOM_PORTS } from './ports.js';
 
 const SYMMETRIC = 'Symmetric NAT';
