@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { writeGateways } from '../gateways.js';
-import { Lab } from '../lab.js';
+import type { Lab } from '../lab.js';
 import { ALL_PORTS, type NatSettings } from '../net/nat.js';
 import type { LabNode } from '../node.js';
-import { LONG_MS, type Pair, pause } from '../test/agents.js';
+import { createPair, LONG_MS, type Pair, pause } from '../test/agents.js';
 
 export type NatKind = NatSettings['kind'];
 
@@ -17,16 +17,9 @@ export const IDLE_S = 30;
 export const OTHER_ENTRIES = 64;
 
 export async function createLab(): Promise<{ lab: Lab; pair: Pair }> {
-  const lab = await Lab.create({
-    sites: [
-      { name: 'edge-a', nat: 'full-cone' },
-      { name: 'edge-b', nat: 'full-cone' },
-    ],
-    relays: [{ name: 'relay-1' }],
-    delays: 'proposal',
-  });
-  await lab.relay().startAgent();
-  return { lab, pair: { a: lab.site('edge-a'), b: lab.site('edge-b') } };
+  const created = await createPair(['full-cone', 'full-cone'], { delays: 'proposal' });
+  await created.lab.relay().startAgent();
+  return created;
 }
 
 /**

@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { gatewayObject } from '../gateways.js';
-import { Lab } from '../lab.js';
+import type { Lab } from '../lab.js';
 import type { NodePlan } from '../net/plan.js';
-import { bothOn, bothPlanesAlive, LONG_MS, type Pair, pause, startAgents } from '../test/agents.js';
+import { bothOn, bothPlanesAlive, createPair, LONG_MS, type Pair, pause, startAgents } from '../test/agents.js';
 
 const CONTROL = process.env.CORAX_KUBE_CONTROL ?? '';
 const OUTAGE_MS = 60_000;
@@ -29,20 +29,14 @@ async function host(deed: string, body: unknown = {}): Promise<any> {
 
 before(async () => {
   const fileOf = (node: NodePlan): string => join(folder, node.name);
-  lab = await Lab.create({
-    sites: [
-      { name: 'edge-a', nat: 'port-restricted' },
-      { name: 'edge-b', nat: 'restricted-cone' },
-    ],
-    relays: [{ name: 'relay-1' }],
+  ({ lab, pair } = await createPair(['port-restricted', 'restricted-cone'], {
     delays: 'proposal',
     host: true,
     store: (node) => ['--kubeconfig', fileOf(node)],
-  });
+  }));
   const nodes = lab.nodes.map(({ plan }) => ({ name: plan.name, role: plan.role, gateway: gatewayObject([plan]) }));
   const kubeconfigs: Record<string, string> = await host('world', { nodes });
   for (const { plan } of lab.nodes) writeFileSync(fileOf(plan), kubeconfigs[plan.name] ?? '', { mode: 0o600 });
-  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
 });
 
 after(async () => {

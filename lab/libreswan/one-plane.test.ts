@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
 import { MTU_OVERHEAD } from '#src/model/names.js';
-import { Lab } from '../lab.js';
+import type { Lab } from '../lab.js';
 import type { LabNode } from '../node.js';
-import { bothOn, footprint, LONG_MS, type Pair, pause, startAgents } from '../test/agents.js';
+import { bothOn, createPair, footprint, LONG_MS, type Pair, pause, startAgents } from '../test/agents.js';
 import type { Pinger } from '../traffic/pinger.js';
 import { whack } from './sas.js';
 import { giveBackXfrmInterfaces, takeAwayXfrmInterfaces } from './xfrm-module.js';
@@ -23,15 +23,9 @@ let lab: Lab;
 let pair: Pair;
 
 before(async () => {
-  lab = await Lab.create({
-    sites: [
-      { name: 'edge-a', nat: 'port-restricted' },
-      { name: 'edge-b', nat: 'port-restricted' },
-    ],
-    relays: [{ name: 'relay-1' }],
+  ({ lab, pair } = await createPair(['port-restricted', 'port-restricted'], {
     driver: 'libreswan',
-  });
-  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+  }));
   await takeAwayXfrmInterfaces(lab);
 });
 

@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { Lab, PSK } from '../lab.js';
+import { type Lab, PSK } from '../lab.js';
 import type { LabNode } from '../node.js';
 import { requireInside } from '../setting.js';
 import {
   bothOn,
   bothPlanesAlive,
+  createPair,
   footprint,
   forcePath,
   frozen,
@@ -34,16 +35,10 @@ let lab: Lab;
 let pair: Pair;
 
 before(async () => {
-  lab = await Lab.create({
-    sites: [
-      { name: 'edge-a', nat: 'port-restricted' },
-      { name: 'edge-b', nat: 'port-restricted' },
-    ],
-    relays: [{ name: 'relay-1' }],
+  ({ lab, pair } = await createPair(['port-restricted', 'port-restricted'], {
     delays: 'proposal',
     driver: 'libreswan',
-  });
-  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+  }));
 });
 
 after(() => lab?.destroy());

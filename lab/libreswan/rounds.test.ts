@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Lab } from '../lab.js';
-import { bothOn, LONG_MS, type Pair, peersOf, startAgents } from '../test/agents.js';
+import type { Lab } from '../lab.js';
+import { bothOn, createPair, LONG_MS, type Pair, peersOf, startAgents } from '../test/agents.js';
 import { spisOf } from './sas.js';
 
 const { CORAX_LAB_FULL, CORAX_LAB_BRIEF } = process.env;
@@ -17,17 +17,11 @@ let lab: Lab;
 let pair: Pair;
 
 before(async () => {
-  lab = await Lab.create({
-    sites: [
-      { name: 'edge-a', nat: 'port-restricted' },
-      { name: 'edge-b', nat: 'port-restricted' },
-    ],
-    relays: [{ name: 'relay-1' }],
+  ({ lab, pair } = await createPair(['port-restricted', 'port-restricted'], {
     // By the relay too it stays within the second in which a probe is to be answered.
     delays: { site: RTT_MS / 2, relay: RTT_MS / 20 },
     driver: 'libreswan',
-  });
-  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+  }));
   await startAgents([lab.relay(), pair.a, pair.b]);
 });
 

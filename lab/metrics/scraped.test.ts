@@ -10,11 +10,11 @@ import { dirname, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { writeGatewayFile } from '../gateways.js';
-import { Lab } from '../lab.js';
+import type { Lab } from '../lab.js';
 import { inside } from '../net/apply.js';
 import { HOST_ADDRESS } from '../net/host-access.js';
 import { spawnBound } from '../process.js';
-import { bothOn, bothPlanesAlive, type Pair, startAgents } from '../test/agents.js';
+import { bothOn, bothPlanesAlive, createPair, type Pair, startAgents } from '../test/agents.js';
 
 const CONTROL = process.env.CORAX_METRICS_CONTROL ?? '';
 const EXIT_PORT = process.env.CORAX_METRICS_EXIT ?? '';
@@ -25,16 +25,10 @@ let pair: Pair;
 const tunnels: ChildProcess[] = [];
 
 before(async () => {
-  lab = await Lab.create({
-    sites: [
-      { name: 'edge-a', nat: 'port-restricted' },
-      { name: 'edge-b', nat: 'restricted-cone' },
-    ],
-    relays: [{ name: 'relay-1' }],
+  ({ lab, pair } = await createPair(['port-restricted', 'restricted-cone'], {
     delays: 'proposal',
     host: true,
-  });
-  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+  }));
 });
 
 after(async () => {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import type { PeerStatus } from '#src/model/status.js';
-import type { Lab } from '../lab.js';
+import { Lab, type LabOptions } from '../lab.js';
+import type { NatKind } from '../net/nat.js';
 import type { LabNode } from '../node.js';
 
 /** Everything takes its time in emulation on a busy machine: these only bound a hang. */
@@ -19,6 +20,19 @@ export async function startAgents(nodes: readonly LabNode[], atOnce = 3): Promis
 export interface Pair {
   readonly a: LabNode;
   readonly b: LabNode;
+}
+
+/** A relay, and two edges behind these NATs. */
+export async function createPair(
+  [a, b]: readonly [NatKind, NatKind],
+  options: Omit<LabOptions, 'sites' | 'relays'>,
+): Promise<{ readonly lab: Lab; readonly pair: Pair }> {
+  const sites = [
+    { name: 'edge-a', nat: a },
+    { name: 'edge-b', nat: b },
+  ];
+  const lab = await Lab.create({ ...options, sites, relays: [{ name: 'relay-1' }] });
+  return { lab, pair: { a: lab.site('edge-a'), b: lab.site('edge-b') } };
 }
 
 export async function peersOf({ a, b }: Pair): Promise<readonly [PeerStatus, PeerStatus]> {

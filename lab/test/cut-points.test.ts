@@ -1,9 +1,9 @@
 /** The agent killed between any two steps of an apply: the next one gets done, and the hole stays where it was. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Lab } from '../lab.js';
+import type { Lab } from '../lab.js';
 import { isAlive } from '../process.js';
-import { bothOn, forgetAll, holeOf, LONG_MS, type Pair, pause, startAgents } from './agents.js';
+import { bothOn, createPair, forgetAll, holeOf, LONG_MS, type Pair, pause, startAgents } from './agents.js';
 
 /** More steps than a relay and a remote take. */
 const MOST_STEPS = 100;
@@ -18,16 +18,10 @@ let lab: Lab;
 let pair: Pair;
 
 before(async () => {
-  lab = await Lab.create({
-    sites: [
-      { name: 'edge-a', nat: 'port-restricted' },
-      { name: 'edge-b', nat: 'full-cone' },
-    ],
-    relays: [{ name: 'relay-1' }],
+  ({ lab, pair } = await createPair(['port-restricted', 'full-cone'], {
     delays: 'none',
     stun: false,
-  });
-  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+  }));
   await startAgents([...lab.relays, ...lab.sites]);
   await bothOn(lab, pair, 'direct');
 });

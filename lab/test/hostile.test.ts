@@ -5,8 +5,8 @@ import { after, before, test } from 'node:test';
 import { stringify } from 'yaml';
 import type { StatusError } from '#src/model/status.js';
 import { writeGatewayFile } from '../gateways.js';
-import { Lab } from '../lab.js';
-import { bothOn, LONG_MS, type Pair, pause, startAgents } from './agents.js';
+import type { Lab } from '../lab.js';
+import { bothOn, createPair, LONG_MS, type Pair, pause, startAgents } from './agents.js';
 
 const THOUSAND = 1_000;
 /** Netlink messages about routes that one changed peer may cost: audits of the same seconds included. */
@@ -16,15 +16,9 @@ let lab: Lab;
 let pair: Pair;
 
 before(async () => {
-  lab = await Lab.create({
-    sites: [
-      { name: 'edge-a', nat: 'full-cone' },
-      { name: 'edge-b', nat: 'full-cone' },
-    ],
-    relays: [{ name: 'relay-1' }],
+  ({ lab, pair } = await createPair(['full-cone', 'full-cone'], {
     delays: 'none',
-  });
-  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+  }));
   await startAgents([lab.relay(), ...lab.sites]);
   await bothOn(lab, pair, 'direct');
 });

@@ -7,10 +7,10 @@ import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
 import type { DriverName } from '#src/model/names.js';
 import { writeGateways } from '../gateways.js';
-import { Lab } from '../lab.js';
+import type { Lab } from '../lab.js';
 import type { NatSettings } from '../net/nat.js';
 import { saidOfDirect } from '../traffic/direct-times.js';
-import { bothOn, LONG_MS, type Pair, pause, peersOf, secondsToDirect } from './agents.js';
+import { bothOn, createPair, LONG_MS, type Pair, pause, peersOf, secondsToDirect } from './agents.js';
 
 type NatKind = NatSettings['kind'];
 type NatPair = readonly [NatKind, NatKind];
@@ -42,16 +42,10 @@ export function testPairs(driver: DriverName, tried: readonly NatPair[] = pairsT
   let pair: Pair;
 
   before(async () => {
-    lab = await Lab.create({
-      sites: [
-        { name: 'edge-a', nat: 'full-cone' },
-        { name: 'edge-b', nat: 'full-cone' },
-      ],
-      relays: [{ name: 'relay-1' }],
+    ({ lab, pair } = await createPair(['full-cone', 'full-cone'], {
       delays: 'proposal',
       driver,
-    });
-    pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+    }));
     await lab.relay().startAgent();
   });
 

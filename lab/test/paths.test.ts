@@ -7,13 +7,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { explanationSchema, peersSchema, statusSchema } from '#src/model/status.js';
-import { Lab, PSK } from '../lab.js';
+import { type Lab, PSK } from '../lab.js';
 import { MAIN } from '../node.js';
 import { requireInside } from '../setting.js';
 import type { PingReport } from '../traffic/pinger.js';
 import {
   bothOn,
   bothPlanesAlive,
+  createPair,
   forcePath,
   forgetAll,
   frozen,
@@ -47,15 +48,9 @@ let lab: Lab;
 let pair: Pair;
 
 before(async () => {
-  lab = await Lab.create({
-    sites: [
-      { name: 'edge-a', nat: 'port-restricted' },
-      { name: 'edge-b', nat: 'port-restricted' },
-    ],
-    relays: [{ name: 'relay-1' }],
+  ({ lab, pair } = await createPair(['port-restricted', 'port-restricted'], {
     delays: 'proposal',
-  });
-  pair = { a: lab.site('edge-a'), b: lab.site('edge-b') };
+  }));
 });
 
 after(() => lab?.destroy());
